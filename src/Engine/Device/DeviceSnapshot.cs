@@ -1,0 +1,79 @@
+using System.Collections.Immutable;
+using WgMesh.Engine.Routing;
+
+namespace WgMesh.Engine.Device;
+
+/// <summary>A device's configuration and statistics at one moment. Holds copies of the keys, which <see cref="Dispose"/> wipes.</summary>
+public sealed record DeviceSnapshot : IDisposable
+{
+    /// <summary>Name of the interface.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Null while none is set.</summary>
+    public SecretKey? PrivateKey { get; init; }
+
+    /// <summary>Null while no private key is set.</summary>
+    public PublicKey? PublicKey { get; init; }
+
+    /// <summary>The UDP port in use.</summary>
+    public required ushort ListenPort { get; init; }
+
+    /// <summary>0 for none.</summary>
+    public required uint FirewallMark { get; init; }
+
+    /// <summary>MTU of the TUN in bytes.</summary>
+    public required int Mtu { get; init; }
+
+    /// <summary>In the order they were added.</summary>
+    public required ImmutableArray<PeerSnapshot> Peers { get; init; }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        PrivateKey?.Dispose();
+        foreach (var peer in Peers)
+        {
+            peer.PresharedKey?.Dispose();
+        }
+    }
+}
+
+/// <summary>A peer's configuration and statistics at one moment.</summary>
+public sealed record PeerSnapshot
+{
+    /// <summary>Names the peer on the wire.</summary>
+    public required PublicKey PublicKey { get; init; }
+
+    /// <summary>Names the peer to people.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Null for none.</summary>
+    public SecretKey? PresharedKey { get; init; }
+
+    /// <summary><c>default</c> while unknown.</summary>
+    public required Endpoint Endpoint { get; init; }
+
+    /// <summary>Seconds; 0 is off.</summary>
+    public required ushort PersistentKeepalive { get; init; }
+
+    /// <summary>In address order, IPv4 first.</summary>
+    public required ImmutableArray<Prefix> AllowedIps { get; init; }
+
+    /// <summary>When the newest session was made, as wall-clock time; null: never.</summary>
+    public DateTimeOffset? LastHandshake { get; init; }
+
+    /// <summary>Bytes of UDP payload received from and sent to the peer, all message types, as <c>wg show</c> has them.</summary>
+    public required ulong ReceivedBytes { get; init; }
+
+    /// <inheritdoc cref="ReceivedBytes"/>
+    public required ulong SentBytes { get; init; }
+
+    /// <summary>Inner packets accepted from the peer (keepalives not counted).</summary>
+    public required ulong ReceivedPackets { get; init; }
+
+    /// <summary>Inner packets sent to the peer (keepalives not counted).</summary>
+    public required ulong SentPackets { get; init; }
+
+    /// <summary>Always 1 so far.</summary>
+    public required uint ProtocolVersion { get; init; }
+}

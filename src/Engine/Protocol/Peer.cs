@@ -1,0 +1,197 @@
+using System.Security.Cryptography;
+using WgMesh.Engine.Crypto;
+
+namespace WgMesh.Engine.Protocol;
+
+/// <summary>
+/// One peer: handshake, sessions, transport and timers as one state machine. The handshake and every change of which
+/// session is which happen under the peer's lock; sealing and opening do not take it.
+/// Peer.Handshake.cs, Peer.Transport.cs and Peer.Timers.cs hold its three parts.
+/// </summary>
+internal sealed partial class Peer
+{
+    private readonly ProtocolCore _core;
+    private readonly Lock _gate = new();
+    private readonly byte[] _presharedKey = GC.AllocateArray<byte>(SecretKey.Length, pinned: true);
+    private readonly byte[] _staticStatic = GC.AllocateArray<byte>(SecretKey.Length, pinned: true);
+    private StaticIdentity? _identity; // null: no handshake is possible
+    private volatile EndpointHolder? _endpoint;
+    private long _lastHandshakeTicks; // one word, so that it can be read whole
+    private bool _removed;
+
+    public Peer(ProtocolCore core, PublicKey publicKey, long sequence)
+    {
+        _core = core;
+        PublicKey = publicKey;
+        Sequence = sequence;
+        Name = publicKey.ToString();
+        _cookies = new CookieJar(publicKey);
+    }
+
+    private sealed record EndpointHolder(Endpoint Value); // a reference, so that it can be read whole without a lock
+
+    public PublicKey PublicKey { get; }
+
+    /// <summary>Grows with every peer that is added.</summary>
+    public long Sequence { get; }
+
+    public string Name { get; set; }
+
+    public PeerCounters Counters { get; } = new();
+
+    public Endpoint Endpoint => _endpoint?.Value ?? default;
+
+    /// <summary>The key if there is one, for the UAPI.</summary>
+    public SecretKey? PresharedKey
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var key = new SecretKey(_presharedKey);
+                return key.IsZero ? null : key;
+            }
+        }
+    }
+
+    /// <summary>Seconds; 0 is off.</summary>
+    public ushort PersistentKeepalive { get; private set; }
+
+    /// <summary>When the newest session was made; null: never.</summary>
+    public DateTimeOffset? LastHandshake
+    {
+        get => Volatile.Read(ref _lastHandshakeTicks) is var ticks && ticks == 0 ? null : new DateTimeOffset(ticks, TimeSpan.Zero);
+        private set => Volatile.Write(ref _lastHandshakeTicks, value?.UtcTicks ?? 0);
+    }
+
+    public void ForgetEndpoint() => _endpoint = null;
+
+    public void SetEndpoint(in Endpoint endpoint)
+    {
+        if (_endpoint is not { } known || known.Value != endpoint)
+        {
+            _endpoint = new EndpointHolder(endpoint);
+        }
+    }
+
+    /// <summary>Takes effect with the next handshake.</summary>
+    public void SetPresharedKey(SecretKey key)
+    {
+        lock (_gate)
+        {
+            key.Bytes.CopyTo(_presharedKey);
+        }
+    }
+
+    /// <summary>A new key pair of the device: every session under the old one ends.</summary>
+    public void SetIdentity(StaticIdentity? identity)
+    {
+        lock (_gate)
+        {
+            WipeKeys();
+            _identity = null;
+            Span<byte> key = stackalloc byte[PublicKey.Length];
+            PublicKey.CopyTo(key);
+            if (identity is not null && X25519.TryAgree(identity.PrivateKeyBytes, key, _staticStatic))
+            {
+                _identity = identity; // what is staged goes out after the next retry
+            }
+            else
+            {
+                Counters.Drops.Add(DropReason.NoSession, _staged.Count);
+                _staged.Clear();
+                Disarm(ref _retransmitAt);
+            }
+        }
+    }
+
+    /// <summary>Turns persistent keepalives on or off; turned on, the first goes out at once.</summary>
+    public void SetPersistentKeepalive(ushort seconds, Instant now, Outbox outbox)
+    {
+        lock (_gate)
+        {
+            var turnedOn = PersistentKeepalive == 0 && seconds != 0;
+            PersistentKeepalive = seconds;
+            ArmPersistentKeepalive(now);
+            if (turnedOn)
+            {
+                SendKeepalive(now, outbox);
+            }
+        }
+    }
+
+    /// <summary>Wipes all that is secret. The peer is not used again.</summary>
+    public void Remove()
+    {
+        lock (_gate)
+        {
+            _removed = true;
+            WipeKeys();
+            _staged.Clear();
+            DisarmAll();
+            CryptographicOperations.ZeroMemory(_presharedKey);
+            CryptographicOperations.ZeroMemory(_staticStatic);
+            _identity = null;
+        }
+    }
+}
+
+/// <summary>What a peer has done. Every member is safe to be changed by several threads.</summary>
+internal sealed class PeerCounters
+{
+    private long _receivedBytes, _sentBytes, _receivedPackets, _sentPackets;
+    private long _initiationsSent, _initiationsReceived, _completedAsInitiator, _completedAsResponder, _failedAsInitiator, _failedAsResponder, _givenUp, _rekeys;
+
+    public DropCounters Drops { get; } = new();
+
+    public long ReceivedBytes => Volatile.Read(ref _receivedBytes);
+
+    public long SentBytes => Volatile.Read(ref _sentBytes);
+
+    public long ReceivedPackets => Volatile.Read(ref _receivedPackets);
+
+    public long SentPackets => Volatile.Read(ref _sentPackets);
+
+    public long InitiationsSent => Volatile.Read(ref _initiationsSent);
+
+    public long InitiationsReceived => Volatile.Read(ref _initiationsReceived);
+
+    public long CompletedAsInitiator => Volatile.Read(ref _completedAsInitiator);
+
+    public long CompletedAsResponder => Volatile.Read(ref _completedAsResponder);
+
+    /// <summary>Responses that were not authentic.</summary>
+    public long FailedAsInitiator => Volatile.Read(ref _failedAsInitiator);
+
+    /// <summary>Initiations that were not authentic, replayed, or too many.</summary>
+    public long FailedAsResponder => Volatile.Read(ref _failedAsResponder);
+
+    /// <summary>Handshakes without a response for 90 s.</summary>
+    public long GivenUp => Volatile.Read(ref _givenUp);
+
+    public long Rekeys => Volatile.Read(ref _rekeys);
+
+    public void Received(int bytes) => Interlocked.Add(ref _receivedBytes, bytes);
+
+    public void Sent(int bytes) => Interlocked.Add(ref _sentBytes, bytes);
+
+    public void ReceivedPacket() => Interlocked.Increment(ref _receivedPackets);
+
+    public void SentPacket() => Interlocked.Increment(ref _sentPackets);
+
+    public void InitiationSent() => Interlocked.Increment(ref _initiationsSent);
+
+    public void InitiationReceived() => Interlocked.Increment(ref _initiationsReceived);
+
+    public void Completed(bool asInitiator) => Interlocked.Increment(ref asInitiator ? ref _completedAsInitiator : ref _completedAsResponder);
+
+    public DropReason Failed(bool asInitiator, DropReason reason)
+    {
+        Interlocked.Increment(ref asInitiator ? ref _failedAsInitiator : ref _failedAsResponder);
+        return Drops.Add(reason);
+    }
+
+    public void GaveUp() => Interlocked.Increment(ref _givenUp);
+
+    public void Rekeyed() => Interlocked.Increment(ref _rekeys);
+}

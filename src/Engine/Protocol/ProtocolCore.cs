@@ -1,0 +1,344 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using WgMesh.Engine.Device;
+using WgMesh.Engine.Routing;
+
+namespace WgMesh.Engine.Protocol;
+
+/// <summary>
+/// A WireGuard interface without its sockets: datagrams, packets and the time go in; packets, datagrams to send (in an
+/// <see cref="Outbox"/>) and reasons for drops come out. Packets may be handled by several threads at once; configuration
+/// changes are serialized here.
+/// </summary>
+internal sealed class ProtocolCore
+{
+    /// <summary>With this many handshake messages waiting, the device is under load.</summary>
+    public const int LoadThreshold = 128;
+
+    private static readonly SecretKey NoKey = new(new byte[SecretKey.Length]);
+
+    private readonly Lock _configuration = new();
+    private readonly ConcurrentDictionary<PublicKey, Peer> _peers = new();
+    private readonly RateLimiter _rateLimiter = new();
+    private long _added;
+    private int _removed;
+    private volatile StaticIdentity? _identity;
+    private volatile CookieChecker? _checker;
+    private volatile int _mtu = 1420;
+    private long _underLoadUntil;
+
+    /// <param name="time">Gives the wall clock for timestamps; the monotonic time is handed in with each call.</param>
+    /// <param name="random">Gives keys, indices, nonces and jitter.</param>
+    /// <param name="wake">Called, by any thread, when <see cref="NextDeadline"/> has moved closer.</param>
+    public ProtocolCore(TimeProvider time, RandomNumberGenerator random, Action? wake = null)
+    {
+        Time = time;
+        Random = random;
+        Indices = new IndexTable(random);
+        Timers = new TimerQueue(wake ?? (() => { }));
+    }
+
+    public TimeProvider Time { get; }
+
+    public RandomNumberGenerator Random { get; }
+
+    public IndexTable Indices { get; }
+
+    public TimerQueue Timers { get; }
+
+    public AllowedIps<Peer> AllowedIps { get; } = new();
+
+    /// <summary>Drops that no peer can be blamed for.</summary>
+    public DropCounters Drops { get; } = new();
+
+    /// <summary>In the order they were added.</summary>
+    public IEnumerable<Peer> Peers => _peers.Values.OrderBy(peer => peer.Sequence);
+
+    public StaticIdentity? Identity => _identity;
+
+    /// <summary>Of the TUN, in bytes; padding stops there.</summary>
+    public int Mtu
+    {
+        get => _mtu;
+        set => _mtu = value;
+    }
+
+    public Instant NextDeadline => Timers.Next;
+
+    /// <summary>A packet from the interface.</summary>
+    public DropReason Send(ReadOnlySpan<byte> packet, Instant now, Outbox outbox)
+    {
+        if (!IpPacket.TryGetLength(packet, out var length) || AllowedIps.LookupDestination(packet[..length]) is not { } peer)
+        {
+            return Drops.Add(DropReason.NoPeer);
+        }
+
+        return peer.Send(packet[..length], now, outbox);
+    }
+
+    /// <summary>A transport message from the network; opened in place.</summary>
+    /// <param name="message">Of type <see cref="MessageType.Transport"/> as <see cref="Messages.Classify"/> says.</param>
+    /// <param name="from">Where it came from.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="outbox">Takes what is to be sent because of it.</param>
+    /// <param name="peer">Whose it is, if it was not dropped.</param>
+    /// <param name="packetLength">Bytes of the inner packet, at offset 16 of the message; 0 for none.</param>
+    public DropReason ReceiveTransport(Span<byte> message, in Endpoint from, Instant now, Outbox outbox, out Peer? peer, out int packetLength)
+    {
+        packetLength = 0;
+        if (Indices.Find(Messages.Receiver(message)) is not Session session)
+        {
+            peer = null;
+            return Drops.Add(DropReason.UnknownIndex);
+        }
+
+        peer = session.Peer;
+        return peer.Receive(session, message, from, now, outbox, out packetLength);
+    }
+
+    /// <summary>An initiation, response or cookie reply from the network.</summary>
+    /// <param name="type">Of the message, as <see cref="Messages.Classify"/> says.</param>
+    /// <param name="message">The whole datagram.</param>
+    /// <param name="from">Where it came from.</param>
+    /// <param name="backlog">How many handshake messages wait behind this one.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="outbox">Takes the answer.</param>
+    public DropReason ReceiveHandshake(MessageType type, ReadOnlySpan<byte> message, in Endpoint from, int backlog, Instant now, Outbox outbox)
+    {
+        if (_identity is not { } identity || _checker is not { } checker)
+        {
+            return Drops.Add(DropReason.HandshakeFailed);
+        }
+
+        if (type == MessageType.CookieReply)
+        {
+            return FindPeer(Messages.Receiver(message)) is { } sender
+                ? sender.AcceptCookieReply(message, now)
+                : Drops.Add(DropReason.UnknownIndex);
+        }
+
+        if (!checker.HasValidMac1(message))
+        {
+            return Drops.Add(DropReason.InvalidMac1);
+        }
+
+        if (IsUnderLoad(backlog, now))
+        {
+            if (!checker.HasValidMac2(message, from, now))
+            {
+                checker.WriteReply(message, from, now, outbox.Reserve(Messages.CookieReplyLength));
+                outbox.Commit(null, from, Messages.CookieReplyLength);
+                return Drops.Add(DropReason.UnderLoad);
+            }
+
+            if (!_rateLimiter.Allow(from, now))
+            {
+                return Drops.Add(DropReason.RateLimited);
+            }
+        }
+
+        if (type == MessageType.Response)
+        {
+            return Indices.Find(Messages.Receiver(message)) is Peer initiator
+                ? initiator.AcceptResponse(message, from, now, outbox)
+                : Drops.Add(DropReason.UnknownIndex);
+        }
+
+        using var handshake = new NoiseHandshake();
+        if (!handshake.TryReadInitiator(ProtocolVersion.One, identity, message, out var publicKey))
+        {
+            return Drops.Add(DropReason.HandshakeFailed);
+        }
+
+        return _peers.TryGetValue(publicKey, out var peer)
+            ? peer.AcceptInitiation(handshake, message, from, now, outbox)
+            : Drops.Add(DropReason.UnknownPeer);
+    }
+
+    /// <summary>Does what the timers of all peers have due.</summary>
+    public void Advance(Instant now, Outbox outbox)
+    {
+        while (Timers.TryTakeDue(now, out var peer))
+        {
+            peer.OnDeadline(now, outbox);
+            Timers.Schedule(peer, peer.NextDeadline);
+        }
+    }
+
+    /// <summary>Why an update cannot be applied; null: it can.</summary>
+    public static DeviceError? Validate(DeviceUpdate update)
+    {
+        foreach (var peer in update.Peers)
+        {
+            if (peer.ProtocolVersion is { } version && version != ProtocolVersion.One.Number)
+            {
+                return new DeviceError(DeviceError.InvalidArgument, $"peer {peer.PublicKey}: protocol_version {version} is not spoken here; 1 is");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Carries out a valid update. Ports and marks are the device's.</summary>
+    /// <returns>How many peers are gone.</returns>
+    public int Apply(DeviceUpdate update, Instant now, Outbox outbox)
+    {
+        lock (_configuration)
+        {
+            _removed = 0;
+            if (update.PrivateKey is { } key)
+            {
+                SetIdentity(key.IsZero ? null : new StaticIdentity(key));
+            }
+
+            if (update.ReplacePeers)
+            {
+                var named = update.Peers.Select(peer => peer.PublicKey).ToHashSet();
+                foreach (var peer in _peers.Values.Where(peer => !named.Contains(peer.PublicKey)))
+                {
+                    RemovePeer(peer);
+                }
+            }
+
+            var mentioned = new HashSet<PublicKey>();
+            foreach (var peer in update.Peers)
+            {
+                Apply(peer, anew: update.ReplacePeers && mentioned.Add(peer.PublicKey), now, outbox);
+            }
+
+            return _removed;
+        }
+    }
+
+    // "anew": the peer is replaced, so that what the update leaves out is gone; its sessions need not be
+    private void Apply(PeerUpdate update, bool anew, Instant now, Outbox outbox)
+    {
+        var exists = _peers.TryGetValue(update.PublicKey, out var peer);
+        if (update.Remove)
+        {
+            if (exists)
+            {
+                RemovePeer(peer!);
+            }
+
+            return;
+        }
+
+        // a device never talks to itself
+        if ((!exists && update.UpdateOnly) || update.PublicKey == _identity?.PublicKey)
+        {
+            return;
+        }
+
+        peer ??= AddPeer(update.PublicKey);
+        peer.Name = update.Name ?? peer.Name;
+        if ((update.PresharedKey ?? (anew ? NoKey : null)) is { } presharedKey)
+        {
+            peer.SetPresharedKey(presharedKey);
+        }
+
+        if (update.Endpoint is { } endpoint)
+        {
+            peer.SetEndpoint(endpoint);
+        }
+        else if (anew)
+        {
+            peer.ForgetEndpoint();
+        }
+
+        // before anything is sent: what the keepalive lets in must find its allowed IPs
+        ApplyAllowedIps(peer, update, anew);
+        if ((update.PersistentKeepalive ?? (anew ? (ushort)0 : null)) is { } seconds)
+        {
+            peer.SetPersistentKeepalive(seconds, now, outbox);
+        }
+
+        if (update.Connect)
+        {
+            peer.Connect(now, outbox);
+        }
+    }
+
+    private void ApplyAllowedIps(Peer peer, PeerUpdate update, bool anew)
+    {
+        if (update.ReplaceAllowedIps || anew)
+        {
+            // only what is not given back is taken away, so that a prefix that stays is never without its owner
+            var kept = update.AllowedIps.Where(change => !change.Remove).Select(change => change.Prefix).ToHashSet();
+            foreach (var prefix in AllowedIps.List(peer).Where(prefix => !kept.Contains(prefix)))
+            {
+                AllowedIps.Remove(prefix, peer);
+            }
+        }
+
+        foreach (var change in update.AllowedIps)
+        {
+            if (change.Remove)
+            {
+                AllowedIps.Remove(change.Prefix, peer);
+            }
+            else
+            {
+                AllowedIps.Insert(change.Prefix, peer);
+            }
+        }
+    }
+
+    private void SetIdentity(StaticIdentity? identity)
+    {
+        if (identity is not null && _peers.TryGetValue(identity.PublicKey, out var self))
+        {
+            RemovePeer(self);
+        }
+
+        if (identity?.PublicKey == _identity?.PublicKey)
+        {
+            identity?.Dispose();
+            return;
+        }
+
+        var old = _identity;
+        _identity = identity;
+        _checker = identity is null ? null : new CookieChecker(identity.PublicKey, Random);
+        foreach (var peer in _peers.Values)
+        {
+            peer.SetIdentity(identity);
+        }
+
+        old?.Dispose(); // a handshake that is being read with it fails, as it would a moment later
+    }
+
+    private Peer AddPeer(PublicKey key)
+    {
+        var peer = new Peer(this, key, _added++);
+        peer.SetIdentity(_identity);
+        _peers[key] = peer;
+        return peer;
+    }
+
+    private void RemovePeer(Peer peer)
+    {
+        AllowedIps.RemoveOwner(peer);
+        _peers.TryRemove(peer.PublicKey, out _);
+        peer.Remove();
+        _removed++;
+    }
+
+    private Peer? FindPeer(uint index) => Indices.Find(index) switch
+    {
+        Peer peer => peer,
+        Session session => session.Peer,
+        _ => null,
+    };
+
+    private bool IsUnderLoad(int backlog, Instant now)
+    {
+        if (backlog >= LoadThreshold)
+        {
+            Volatile.Write(ref _underLoadUntil, (now + Limits.UnderLoadTime).Nanoseconds);
+            return true;
+        }
+
+        return now.Nanoseconds < Volatile.Read(ref _underLoadUntil);
+    }
+}

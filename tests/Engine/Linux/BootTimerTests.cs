@@ -1,0 +1,39 @@
+using WgMesh.Engine.Linux;
+
+namespace WgMesh.Engine.Tests.Linux;
+
+public sealed class BootTimerTests : IDisposable
+{
+    private readonly BootTimer _timer = new();
+
+    public void Dispose() => _timer.Dispose();
+
+    [Fact]
+    public void A_wait_ends_at_the_moment_and_not_before()
+    {
+        var at = BootClock.Instance.GetTimestamp() + 50_000_000;
+        _timer.Set(at);
+        Assert.Equal(1u, Poll.Wait([_timer.Descriptor], TimeSpan.FromSeconds(10)));
+        Assert.True(BootClock.Instance.GetTimestamp() >= at);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void A_moment_in_the_past_ends_it_at_once(long timestamp)
+    {
+        _timer.Set(timestamp);
+        Assert.Equal(1u, Poll.Wait([_timer.Descriptor], TimeSpan.Zero));
+    }
+
+    [Fact]
+    public void Set_anew_it_is_not_due_any_more()
+    {
+        _timer.Set(1);
+        _timer.Set(BootClock.Instance.GetTimestamp() + 3_600_000_000_000);
+        Assert.Equal(0u, Poll.Wait([_timer.Descriptor], TimeSpan.Zero));
+        _timer.Set(1);
+        _timer.Set(long.MaxValue);
+        Assert.Equal(0u, Poll.Wait([_timer.Descriptor], TimeSpan.Zero));
+    }
+}
