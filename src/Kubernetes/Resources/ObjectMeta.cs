@@ -1,0 +1,60 @@
+namespace WgMesh.Kubernetes;
+
+/// <summary>The metadata of an object (meta/v1 ObjectMeta), as far as it is used here; other fields are ignored on reading.</summary>
+public sealed class ObjectMeta
+{
+    /// <summary>Unique within the kind (and the namespace, for namespaced kinds).</summary>
+    public string Name { get; set; } = "";
+
+    /// <summary>Null for cluster-scoped kinds.</summary>
+    public string? Namespace { get; set; }
+
+    /// <summary>Set by the API server; a deleted and recreated object gets another one. Null in a manifest.</summary>
+    public string? Uid { get; set; }
+
+    /// <summary>Opaque version of the stored object. Null in a manifest.</summary>
+    public string? ResourceVersion { get; set; }
+
+    /// <summary>Counts changes of the spec. Null in a manifest.</summary>
+    public long? Generation { get; set; }
+
+    /// <summary>Set by the API server. Null in a manifest.</summary>
+    public DateTimeOffset? CreationTimestamp { get; set; }
+
+    /// <summary>Set once deletion was asked for and finalizers hold it up.</summary>
+    public DateTimeOffset? DeletionTimestamp { get; set; }
+
+    /// <summary>Labels, by key.</summary>
+    public Dictionary<string, string> Labels { get; set; } = [];
+
+    /// <summary>Annotations, by key.</summary>
+    public Dictionary<string, string> Annotations { get; set; } = [];
+
+    /// <summary>Objects whose deletion deletes this one.</summary>
+    public List<OwnerReference> OwnerReferences { get; set; } = [];
+
+    /// <summary>Who must act before the object may go.</summary>
+    public List<string> Finalizers { get; set; } = [];
+}
+
+/// <summary>An owner of an object (meta/v1 OwnerReference).</summary>
+public sealed class OwnerReference
+{
+    /// <summary>Group and version of the owner.</summary>
+    public string ApiVersion { get; set; } = "";
+
+    /// <summary>Kind of the owner.</summary>
+    public string Kind { get; set; } = "";
+
+    /// <summary>Name of the owner.</summary>
+    public string Name { get; set; } = "";
+
+    /// <summary>UID of the owner: a namesake made later is not the owner.</summary>
+    public string Uid { get; set; } = "";
+
+    /// <summary>Whether the owner is the one controller.</summary>
+    public bool? Controller { get; set; }
+
+    /// <summary>Whether the owner's foreground deletion waits for this object.</summary>
+    public bool? BlockOwnerDeletion { get; set; }
+}
