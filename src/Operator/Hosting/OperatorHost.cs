@@ -1,0 +1,137 @@
+using System.Security.Authentication;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Planning;
+using WgMesh.Operator.State;
+using WgMesh.Operator.Telemetry;
+
+namespace WgMesh.Operator.Hosting;
+
+/// <summary>Puts the operator together.</summary>
+internal static class OperatorHost
+{
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Reads everything that is needed to start, and makes the host. Nothing listens yet.</summary>
+    /// <exception cref="IOException">A file or folder cannot be read or written.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file or folder must not be read or written.</exception>
+    /// <exception cref="InvalidDataException">A file says what cannot be.</exception>
+    public static WebApplication Build(OperatorOptions options)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+        });
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        AddServices(builder.Services, options);
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel((_, kestrel) => Listen(kestrel, options));
+
+        var app = builder.Build();
+        try
+        {
+            // now, so that what is wrong is told before anything listens
+            app.Services.GetRequiredService<TokenFile>();
+            app.Services.GetRequiredService<StandaloneCluster>();
+            app.Services.GetRequiredService<ServingCertificate>();
+        }
+        catch
+        {
+            ((IDisposable)app).Dispose();
+            throw;
+        }
+
+        Map(app);
+        return app;
+    }
+
+    private static void AddServices(IServiceCollection services, OperatorOptions options)
+    {
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(_ => new StateFolder(options.State));
+        services.AddSingleton(provider => new ManifestFolder(
+            options.Manifests,
+            provider.GetRequiredService<StateFolder>().LastGoodPath,
+            provider.GetRequiredService<ILogger<ManifestFolder>>()));
+        services.AddSingleton<StandaloneCluster>();
+        services.AddSingleton(provider =>
+        {
+            provider.GetRequiredService<StateFolder>(); // makes the folder
+            var path = options.TokenFile ?? Path.Combine(options.State, "tokens");
+            if (options.TokenFile is null)
+                TokenFile.CreateIfMissing(path);
+            return new TokenFile(path, provider.GetRequiredService<ILogger<TokenFile>>());
+        });
+        services.AddSingleton(provider =>
+        {
+            provider.GetRequiredService<StateFolder>();
+            return new ServingCertificate(
+                options.State,
+                options.Names(),
+                provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILogger<ServingCertificate>>());
+        });
+        services.AddSingleton<AgentRegistry>();
+        services.AddSingleton<OperatorMetrics>();
+        services.AddSingleton<PlanLoop>();
+        services.AddHostedService(provider => provider.GetRequiredService<PlanLoop>());
+        services.AddHostedService<CertificateRenewal>();
+        services.AddSingleton<MeshService>();
+        services.AddGrpc();
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics
+            .ConfigureResource(resource => resource.AddService("wgmesh-operator"))
+            .AddMeter(OperatorMetrics.MeterName)
+            .AddPrometheusExporter());
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, OperatorOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        // streams stay open for as long as an agent lives, and are silent most of the time
+        kestrel.Limits.MinRequestBodyDataRate = null;
+        kestrel.Limits.MinResponseDataRate = null;
+        kestrel.Limits.MaxRequestBodySize = null;
+        kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(20);
+        kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
+
+        var certificate = kestrel.ApplicationServices.GetRequiredService<ServingCertificate>();
+        kestrel.Listen(options.Listen, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            listen.UseHttps(https =>
+            {
+                https.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13;
+                https.ServerCertificateSelector = (_, _) => certificate.Current;
+            });
+        });
+        kestrel.Listen(options.MetricsListen, listen => listen.Protocols = HttpProtocols.Http1);
+    }
+
+    private static void Map(WebApplication app)
+    {
+        // the two ports have nothing in common
+        app.MapWhen(context => context.Request.IsHttps, secured => secured
+            .UseRouting()
+            .UseEndpoints(endpoints => endpoints.MapGrpcService<MeshService>()));
+        app.MapWhen(context => !context.Request.IsHttps, open => open
+            .UseRouting()
+            .UseEndpoints(endpoints =>
+            {
+                var plans = app.Services.GetRequiredService<PlanLoop>();
+                endpoints.MapPrometheusScrapingEndpoint();
+                endpoints.MapGet("/healthz", () => Health(plans.ExecuteTask is { IsCompleted: false }));
+                endpoints.MapGet("/readyz", () => Health(
+                    plans.Published.Value.Revision > 0 && !app.Lifetime.ApplicationStopping.IsCancellationRequested));
+            }));
+
+        static IResult Health(bool isGood) => isGood
+            ? Results.Text("ok\n")
+            : Results.Text("not ok\n", statusCode: StatusCodes.Status503ServiceUnavailable);
+    }
+}

@@ -1,0 +1,67 @@
+using Grpc.Core;
+
+namespace WgMesh.Operator;
+
+/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(101, LogLevel.Information, "Read {File}: {Objects} objects in force, {Problems} problems")]
+    public static partial void ManifestRead(ILogger logger, string file, int objects, int problems);
+
+    [LoggerMessage(102, LogLevel.Warning, "{Problem}")]
+    public static partial void ManifestProblem(ILogger logger, string problem);
+
+    [LoggerMessage(103, LogLevel.Error, "The manifests folder {Path} cannot be read, what it said stays in force: {Reason}")]
+    public static partial void ManifestFolderUnreadable(ILogger logger, string path, string reason);
+
+    [LoggerMessage(104, LogLevel.Warning, "The manifests folder {Path} cannot be watched, it is read every {Seconds} s: {Reason}")]
+    public static partial void ManifestFolderNotWatched(ILogger logger, string path, double seconds, string reason);
+
+    [LoggerMessage(105, LogLevel.Warning, "The last good state could not be kept in {Path}: {Reason}")]
+    public static partial void LastGoodNotKept(ILogger logger, string path, string reason);
+
+    [LoggerMessage(106, LogLevel.Error, "What node {Node} announced could not be kept: {Reason}")]
+    public static partial void AnnouncementNotKept(ILogger logger, string node, string reason);
+
+    [LoggerMessage(201, LogLevel.Information, "Plan {Revision}: {Nodes} nodes, {Peers} peers, {Conflicts} conflicts")]
+    public static partial void PlanPublished(ILogger logger, ulong revision, int nodes, int peers, int conflicts);
+
+    [LoggerMessage(202, LogLevel.Warning, "{Conflict}")]
+    public static partial void Conflict(ILogger logger, string conflict);
+
+    [LoggerMessage(203, LogLevel.Error, "The plan's addresses could not be kept, the plan before it stays in force: {Reason}")]
+    public static partial void PlanNotKept(ILogger logger, string reason);
+
+    [LoggerMessage(301, LogLevel.Information, "The agent of node {Node} connected: version {Version}, from {Peer}")]
+    public static partial void AgentConnected(ILogger logger, string node, string version, string peer);
+
+    [LoggerMessage(302, LogLevel.Information, "The agent of node {Node} left")]
+    public static partial void AgentLeft(ILogger logger, string node);
+
+    [LoggerMessage(303, LogLevel.Warning, "The stream of node {Node} was ended with {StatusCode}: {Detail}")]
+    public static partial void AgentRefused(ILogger logger, string node, StatusCode statusCode, string detail);
+
+    [LoggerMessage(304, LogLevel.Warning, "A Hello from {Peer} was refused with {StatusCode}: {Detail}")]
+    public static partial void HelloRefused(ILogger logger, string peer, StatusCode statusCode, string detail);
+
+    [LoggerMessage(305, LogLevel.Warning, "{Method} from {Peer} came without a known token")]
+    public static partial void Unauthenticated(ILogger logger, string method, string peer);
+
+    [LoggerMessage(306, LogLevel.Information, "Read {Path}: {Count} tokens")]
+    public static partial void TokensRead(ILogger logger, string path, int count);
+
+    [LoggerMessage(307, LogLevel.Error, "The tokens could not be read anew, those read before stay in force: {Reason}")]
+    public static partial void TokensNotRead(ILogger logger, string reason);
+
+    [LoggerMessage(308, LogLevel.Warning, "{Path} has mode {Mode}: others can read the tokens; chmod 600 it")]
+    public static partial void TokensExposed(ILogger logger, string path, string mode);
+
+    [LoggerMessage(401, LogLevel.Information, "Made the certificate authority {Path}; agents and tools need it to know this operator")]
+    public static partial void AuthorityMade(ILogger logger, string path);
+
+    [LoggerMessage(402, LogLevel.Information, "Made a serving certificate for {Names}, valid until {NotAfter}")]
+    public static partial void CertificateMade(ILogger logger, string names, DateTimeOffset notAfter);
+
+    [LoggerMessage(403, LogLevel.Error, "The serving certificate could not be renewed: {Reason}")]
+    public static partial void CertificateNotRenewed(ILogger logger, string reason);
+}

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using WgMesh.Operator.Distribution;
+using WgMesh.Operator.State;
+using WgMesh.Operator.Telemetry;
+
+namespace WgMesh.Operator.Planning;
+
+/// <summary>Plans anew whenever the cluster changes, keeps what was given, and publishes what is different.</summary>
+internal sealed class PlanLoop(
+    StandaloneCluster cluster, AgentRegistry agents, OperatorMetrics metrics, TimeProvider time, ILogger<PlanLoop> logger)
+    : BackgroundService
+{
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
+
+    /// <summary>The plan in force.</summary>
+    public Latest<PublishedPlan> Published { get; } = new(PublishedPlan.None);
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        // neither ends by itself: if one fails, the process is to end and not to go on with half of its work
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        var planning = Task.Run(() => PlanAsync(ended.Token), CancellationToken.None);
+        var following = cluster.RunAsync(ended.Token);
+        await Task.WhenAny(planning, following);
+        await ended.CancelAsync();
+        await Task.WhenAll(planning, following);
+    }
+
+    private async Task PlanAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var state = cluster.Current.Value;
+            try
+            {
+                Plan(state);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // an address that is not kept must not be handed out: the plan in force stays
+                Log.PlanNotKept(logger, e.Message);
+                await Task.Delay(Retry, time, cancellationToken);
+                continue;
+            }
+
+            await cluster.Current.NextAsync(state, cancellationToken);
+        }
+    }
+
+    private void Plan(ClusterState state)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var plan = MeshPlanner.Plan(state);
+        metrics.Planned(Stopwatch.GetElapsedTime(started));
+        cluster.Keep(state, plan);
+
+        var before = Published.Value;
+        var next = before.Next(plan, state.Problems);
+        if (ReferenceEquals(next, before))
+            return;
+
+        Published.Publish(next);
+        metrics.Published(next);
+        if (next.Revision == before.Revision)
+            return;
+
+        agents.Forget(node => !plan.Nodes.ContainsKey(node));
+        Log.PlanPublished(logger, next.Revision, plan.Nodes.Count, plan.Peers.Length, plan.Conflicts.Length);
+        foreach (var conflict in plan.Conflicts.Except(before.Plan.Conflicts, StringComparer.Ordinal))
+            Log.Conflict(logger, conflict);
+    }
+}

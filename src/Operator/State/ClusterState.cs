@@ -1,0 +1,145 @@
+using System.Collections.Immutable;
+using WgMesh.Crds;
+using WgMesh.Engine;
+using WgMesh.Engine.Routing;
+
+namespace WgMesh.Operator.State;
+
+/// <summary>
+/// Everything that a plan is made from, at one moment and already parsed: what people want (mesh, nodes, peers, preshared
+/// keys), what the agents announced, and the addresses given so far. The order of the lists has no meaning.
+/// </summary>
+internal sealed record ClusterState
+{
+    public static readonly ClusterState Empty = new();
+
+    public MeshRecord Mesh { get; init; } = MeshRecord.Default;
+
+    public ImmutableArray<NodeRecord> Nodes { get; init; } = [];
+
+    /// <summary>What people declared: external devices, and nodes whose key they pin by <see cref="PeerRecord.NodeName"/>.</summary>
+    public ImmutableArray<PeerRecord> Peers { get; init; } = [];
+
+    /// <summary>By node name.</summary>
+    public ImmutableSortedDictionary<string, Announcement> Announcements { get; init; } =
+        ImmutableSortedDictionary.Create<string, Announcement>(StringComparer.Ordinal);
+
+    /// <summary>The values of the references in <see cref="Peers"/>, as far as they could be read.</summary>
+    public ImmutableDictionary<SecretReference, SecretKey> PresharedKeys { get; init; } =
+        ImmutableDictionary<SecretReference, SecretKey>.Empty;
+
+    public AddressBook Addresses { get; init; } = AddressBook.Empty;
+
+    /// <summary>What could not be read, one sentence each; the last good state of it is in the other members.</summary>
+    public ImmutableArray<string> Problems { get; init; } = [];
+}
+
+/// <summary>The settings of the mesh.</summary>
+internal sealed record MeshRecord
+{
+    public static readonly MeshRecord Default = From(new WireGuardMeshSpec());
+
+    public required ImmutableArray<Prefix> AddressPools { get; init; }
+
+    public required ushort ListenPort { get; init; }
+
+    /// <summary>Null: each node finds its own.</summary>
+    public required int? Mtu { get; init; }
+
+    /// <summary>Seconds; 0 is off.</summary>
+    public required ushort PersistentKeepalive { get; init; }
+
+    public required FailurePolicy FailurePolicy { get; init; }
+
+    public required ImmutableArray<Prefix> PodCidrs { get; init; }
+
+    public required ImmutableArray<Prefix> ServiceCidrs { get; init; }
+
+    /// <summary>From a spec that passed validation.</summary>
+    public static MeshRecord From(WireGuardMeshSpec spec) => new()
+    {
+        AddressPools = Parsing.Prefixes(spec.AddressPools),
+        ListenPort = (ushort)spec.ListenPort,
+        Mtu = spec.Mtu,
+        PersistentKeepalive = (ushort)spec.PersistentKeepalive,
+        FailurePolicy = spec.FailurePolicy,
+        PodCidrs = Parsing.Prefixes(spec.PodCidrs),
+        ServiceCidrs = Parsing.Prefixes(spec.ServiceCidrs),
+    };
+}
+
+/// <summary>A machine of the cluster.</summary>
+internal sealed record NodeRecord
+{
+    public required string Name { get; init; }
+
+    public required DateTimeOffset Created { get; init; }
+
+    public ImmutableArray<Prefix> PodCidrs { get; init; } = [];
+
+    /// <summary>Where other nodes reach the machine: its first InternalIP, else its first ExternalIP; null if it tells neither.</summary>
+    public string? Address { get; init; }
+}
+
+/// <summary>A peer that people declared.</summary>
+internal sealed record PeerRecord
+{
+    public required string Name { get; init; }
+
+    public required DateTimeOffset Created { get; init; }
+
+    public required PublicKey PublicKey { get; init; }
+
+    /// <summary>"host:port", the host a name or an address (IPv6 in brackets); null if the peer calls first.</summary>
+    public string? Endpoint { get; init; }
+
+    public ImmutableArray<Prefix> AllowedIps { get; init; } = [];
+
+    /// <summary>Seconds; null: the mesh's setting.</summary>
+    public ushort? PersistentKeepalive { get; init; }
+
+    public SecretReference? PresharedKey { get; init; }
+
+    /// <summary>The node whose key this pins; null for an external device.</summary>
+    public string? NodeName { get; init; }
+}
+
+/// <summary>A key within a Secret.</summary>
+internal readonly record struct SecretReference(string Namespace, string Name, string Key)
+{
+    public override string ToString() => $"key \"{Key}\" of Secret {Namespace}/{Name}";
+}
+
+/// <summary>What a node's agent said of itself.</summary>
+/// <param name="PublicKey">The node's key.</param>
+/// <param name="Endpoints">"address:port", best first.</param>
+/// <param name="Since">When this node first announced a key: the age of its peer.</param>
+internal sealed record Announcement(PublicKey PublicKey, ImmutableArray<string> Endpoints, DateTimeOffset Since)
+{
+    public bool Equals(Announcement? other) =>
+        other is not null && PublicKey == other.PublicKey && Since == other.Since
+            && Endpoints.SequenceEqual(other.Endpoints, StringComparer.Ordinal);
+
+    public override int GetHashCode() => HashCode.Combine(PublicKey, Since, Endpoints.Length);
+}
+
+/// <summary>The addresses given so far: those of nodes by node name, those of external peers by peer name. Full-length prefixes.</summary>
+internal sealed record AddressBook(
+    ImmutableSortedDictionary<string, ImmutableArray<Prefix>> Nodes,
+    ImmutableSortedDictionary<string, ImmutableArray<Prefix>> Peers)
+{
+    private static readonly ImmutableSortedDictionary<string, ImmutableArray<Prefix>> None =
+        ImmutableSortedDictionary.Create<string, ImmutableArray<Prefix>>(StringComparer.Ordinal);
+
+    public static readonly AddressBook Empty = new(None, None);
+
+    public bool Equals(AddressBook? other) => other is not null && Same(Nodes, other.Nodes) && Same(Peers, other.Peers);
+
+    public override int GetHashCode() => HashCode.Combine(Nodes.Count, Peers.Count);
+
+    private static bool Same(
+        ImmutableSortedDictionary<string, ImmutableArray<Prefix>> left, ImmutableSortedDictionary<string, ImmutableArray<Prefix>> right) =>
+        ReferenceEquals(left, right)
+        || (left.Count == right.Count
+            && left.All(entry => right.TryGetValue(entry.Key, out var addresses) && entry.Value.SequenceEqual(addresses)));
+}

@@ -1,0 +1,158 @@
+using System.Collections.Immutable;
+using System.Text;
+using WgMesh.Crds;
+using WgMesh.Engine;
+using WgMesh.Kubernetes;
+using WgMesh.Operator.Planning;
+
+namespace WgMesh.Operator.State;
+
+/// <summary>
+/// The cluster without Kubernetes: what a folder of manifests says, and what the operator keeps itself. Thread-safe.
+/// </summary>
+internal sealed class StandaloneCluster
+{
+    private readonly ManifestFolder _manifests;
+    private readonly StateFolder _kept;
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+
+    /// <summary>Reads everything once; the first state is there when this returns.</summary>
+    public StandaloneCluster(ManifestFolder manifests, StateFolder kept, TimeProvider time)
+    {
+        (_manifests, _kept, _time) = (manifests, kept, time);
+        _manifests.Load();
+        Current = new Latest<ClusterState>(Compose(_manifests.Current.Value, null));
+    }
+
+    /// <summary>The cluster now.</summary>
+    public Latest<ClusterState> Current { get; }
+
+    /// <summary>Follows the manifests until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var watching = _manifests.WatchAsync(cancellationToken);
+        var seen = _manifests.Current.Value;
+        while (!watching.IsCompleted)
+        {
+            var next = _manifests.Current.NextAsync(seen, cancellationToken);
+            await Task.WhenAny(watching, next);
+            if (watching.IsCompleted)
+                break;
+
+            seen = await next;
+            lock (_lock)
+                Current.Publish(Compose(seen, Current.Value));
+        }
+
+        await watching;
+    }
+
+    /// <summary>Takes up what a node's agent said of itself. The node is known.</summary>
+    /// <exception cref="IOException">It could not be kept.</exception>
+    public void Announce(string node, PublicKey key, ImmutableArray<string> endpoints)
+    {
+        lock (_lock)
+        {
+            // the peer is as old as the node's first word, whatever it said later
+            var before = _kept.Announcements.GetValueOrDefault(node);
+            var announcement = new Announcement(key, endpoints, before?.Since ?? _time.GetUtcNow());
+            if (announcement.Equals(before))
+                return;
+
+            _kept.Announce(node, announcement);
+            Current.Publish(Current.Value with { Announcements = _kept.Announcements });
+        }
+    }
+
+    /// <summary>Keeps what a plan gave, before anyone is told of it. Forgets what is gone.</summary>
+    /// <exception cref="IOException">It could not be written.</exception>
+    public void Keep(ClusterState planned, MeshPlan plan)
+    {
+        lock (_lock)
+        {
+            // what came since the plan was begun is kept too, or an agent's first word would be lost
+            var current = Current.Value;
+            _kept.Keep(
+                current.Nodes.Concat(planned.Nodes).DistinctBy(node => node.Name).Select(node => (node.Name, node.Created)),
+                current.Peers.Concat(planned.Peers).DistinctBy(peer => peer.Name).Select(peer => (peer.Name, peer.Created)),
+                plan.Addresses);
+
+            var (announcements, addresses) = (_kept.Announcements, _kept.Addresses);
+            if (announcements != current.Announcements || !addresses.Equals(current.Addresses))
+                Current.Publish(current with { Announcements = announcements, Addresses = addresses });
+        }
+    }
+
+    private ClusterState Compose(Manifests manifests, ClusterState? before)
+    {
+        var now = _time.GetUtcNow();
+        var nodes = manifests.Objects.OfType<Node>();
+        var peers = manifests.Objects.OfType<WireGuardPeer>();
+        var nodesBefore = before?.Nodes.ToDictionary(node => node.Name, node => node.Created, StringComparer.Ordinal);
+        var peersBefore = before?.Peers.ToDictionary(peer => peer.Name, peer => peer.Created, StringComparer.Ordinal);
+        var secrets = manifests.Objects.OfType<Secret>()
+            .DistinctBy(secret => (secret.NamespaceOrDefault(), secret.Metadata.Name)) // the manifests give each once
+            .ToDictionary(secret => (secret.NamespaceOrDefault(), secret.Metadata.Name));
+
+        return new ClusterState
+        {
+            Mesh = manifests.Objects.OfType<WireGuardMesh>().FirstOrDefault() is { } mesh ? MeshRecord.From(mesh.Spec) : MeshRecord.Default,
+            Nodes = [.. nodes.Select(node => NodeFrom(node, Since(node, nodesBefore, _kept.NodeSince)))],
+            Peers = [.. peers.Select(peer => PeerFrom(peer, Since(peer, peersBefore, _kept.PeerSince)))],
+            Announcements = _kept.Announcements,
+            Addresses = _kept.Addresses,
+            PresharedKeys = peers
+                .Select(peer => peer.Spec.PresharedKeySecretRef).OfType<SecretKeyReference>().Select(ReferenceTo).Distinct()
+                .Select(reference => (Reference: reference, Key: Find(reference)))
+                .Where(found => found.Key is not null)
+                .ToImmutableDictionary(found => found.Reference, found => found.Key!),
+            Problems = [.. manifests.Problems, .. nodes.SelectMany(AddressProblems)],
+        };
+
+        // an API server stamps what is created: here the first sight of an object counts
+        DateTimeOffset Since(IKubernetesObject item, Dictionary<string, DateTimeOffset>? seen, Func<string, DateTimeOffset?> kept) =>
+            item.Metadata.CreationTimestamp
+            ?? (seen is null ? kept(item.Metadata.Name) : seen.TryGetValue(item.Metadata.Name, out var since) ? since : null)
+            ?? now;
+
+        SecretKey? Find(SecretReference reference) =>
+            secrets.TryGetValue((reference.Namespace, reference.Name), out var secret) && secret.Find(reference.Key) is { } value
+                ? SecretKey.ParseBase64(Encoding.UTF8.GetString(value).Trim())
+                : null;
+    }
+
+    private static NodeRecord NodeFrom(Node node, DateTimeOffset since) => new()
+    {
+        Name = node.Metadata.Name,
+        Created = since,
+        PodCidrs = Parsing.Prefixes(node.Spec.PodCidrs),
+        Address = AddressOf(node, "InternalIP") ?? AddressOf(node, "ExternalIP"),
+    };
+
+    private static string? AddressOf(Node node, string type) =>
+        node.Status.Addresses.FirstOrDefault(address => address.Type == type && Parsing.IsPlainAddress(address.Address))?.Address;
+
+    // an agent refuses a configuration with such an endpoint as a whole
+    private static IEnumerable<string> AddressProblems(Node node) => node.Status.Addresses
+        .Where(address => address.Type is "InternalIP" or "ExternalIP" && !Parsing.IsPlainAddress(address.Address))
+        .Select(address => $"Node/{node.Metadata.Name}: status.addresses: the {address.Type} is not an address such as 192.0.2.1 or 2001:db8::1; " +
+            "it is not used");
+
+    private static PeerRecord PeerFrom(WireGuardPeer peer, DateTimeOffset since) => new()
+    {
+        Name = peer.Metadata.Name,
+        Created = since,
+        PublicKey = PublicKey.TryParseBase64(peer.Spec.PublicKey, out var key)
+            ? key
+            : throw new FormatException("The public key passed validation."),
+        Endpoint = peer.Spec.Endpoint?.ToString(),
+        AllowedIps = Parsing.Prefixes(peer.Spec.AllowedIPs),
+        PersistentKeepalive = (ushort?)peer.Spec.PersistentKeepalive,
+        PresharedKey = peer.Spec.PresharedKeySecretRef is { } reference ? ReferenceTo(reference) : null,
+        NodeName = peer.Spec.NodeName,
+    };
+
+    private static SecretReference ReferenceTo(SecretKeyReference reference) =>
+        new(string.IsNullOrEmpty(reference.Namespace) ? Secret.DefaultNamespace : reference.Namespace, reference.Name, reference.Key);
+}

@@ -1,0 +1,153 @@
+using System.Security.Cryptography.X509Certificates;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using WgMesh.Operator.Tests.Planning;
+using WgMesh.Rpc;
+using static WgMesh.Operator.Tests.Distribution.FakeAgent;
+using static WgMesh.Operator.Tests.Distribution.SyncTests;
+using static WgMesh.Operator.Tests.Manifest;
+
+namespace WgMesh.Operator.Tests.Distribution;
+
+/// <summary>What tools see: the status, peers' configurations, metrics and health.</summary>
+[Collection("one operator at a time: meters belong to the process")]
+public class ToolTests
+{
+    [Fact]
+    public async Task The_status_shows_the_plan_and_what_the_agents_report()
+    {
+        await using var running = await RunningOperator.StartAsync(
+            Peer("laptop", 9) + Peer("thief", 10, "allowedIPs: [10.2.0.0/24]") + Peer("twin", 9));
+        running.Put("bad.yaml", "kind: Nothing");
+        using (var a = await ConnectAsync(running.Client("token-a"), Hello("a", 1)))
+        {
+            var report = new Report { AppliedRevision = 1, Mtu = 1420, Errors = { "a route is in the way" } };
+            report.Links.Add(new LinkReport { Peer = "laptop", LastHandshake = Timestamp.FromDateTimeOffset(Clusters.Day),
+                ReceivedBytes = 7, SentBytes = 8, Endpoint = "203.0.113.9:4" });
+            report.Links.Add(new LinkReport { Peer = "nobody", Endpoint = new string('x', 10_000) }); // of no plan: not kept
+            await a.SendAsync(new AgentMessage { Report = report });
+
+            var status = await StatusAsync(running, status => status.Peers.Any(peer => peer.Links.Count > 0));
+
+            Assert.Equal(["a", "b", "c", "laptop", "thief", "twin"], status.Peers.Select(peer => peer.Name));
+            var (node, waiting, laptop) = (status.Peers[0], status.Peers[1], status.Peers[3]);
+            var (thief, twin) = (status.Peers[4], status.Peers[5]);
+            Assert.Equal(
+                (true, 1ul, "1.2.3", "a", ""), (node.AgentConnected, node.AppliedRevision, node.AgentVersion, node.Node, node.Message));
+            Assert.Equal(report.Links.Where(link => link.Peer != "nobody"), node.Links);
+            Assert.Equal(report.Errors, node.Errors);
+            Assert.Equal(["10.90.0.1/32", "fd90:90::1/128"], node.Addresses);
+            Assert.Equal("waiting for its agent to announce a key", waiting.Message);
+            Assert.Equal(["10.90.0.4/32", "fd90:90::4/128"], laptop.AllowedIps);
+            Assert.Contains("a pod CIDR of Node b", thief.Message, StringComparison.Ordinal);
+            Assert.StartsWith("refused: ", twin.Message, StringComparison.Ordinal);
+            Assert.Equal(2, status.Conflicts.Count);
+            Assert.Contains(status.Rejected, text => text.Contains("bad.yaml", StringComparison.Ordinal));
+        }
+
+        await StatusAsync(running, status => !status.Peers[0].AgentConnected && status.Peers[0].Links.Count == 1);
+    }
+
+    [Fact]
+    public async Task A_peers_configuration_is_complete_but_for_its_private_key()
+    {
+        await using var running = await RunningOperator.StartAsync(
+            Peer("laptop", 9, "presharedKeySecretRef: {name: psk}") + Secret("psk", Clusters.Key(5).ToString()) + Mesh("mtu: 1380"));
+        using var a = await ConnectAsync(running.Client(), Hello("a", 1, "192.0.2.1:5000"));
+        using var c = await ConnectAsync(running.Client(), Hello("c", 3));
+
+        var file = await running.Client().GetPeerConfigAsync(new GetPeerConfigRequest { Peer = "laptop" });
+
+        Assert.Equal($"""
+            # WireGuardPeer laptop
+            [Interface]
+            # PrivateKey = the key that {Clusters.Key(9)} is the public key of; only the device has it
+            Address = 10.90.0.4/32, fd90:90::4/128
+            MTU = 1380
+
+            [Peer]
+            # a
+            PublicKey = {Clusters.Key(1)}
+            PresharedKey = {Clusters.Key(5)}
+            AllowedIPs = 10.1.0.0/24, 10.90.0.1/32, fd90:90::1/128
+            Endpoint = 192.0.2.1:5000
+            PersistentKeepalive = 25
+
+            [Peer]
+            # c
+            PublicKey = {Clusters.Key(3)}
+            PresharedKey = {Clusters.Key(5)}
+            AllowedIPs = 10.3.0.0/24, 10.90.0.3/32, fd90:90::3/128
+            PersistentKeepalive = 25
+
+            """, file.Text);
+    }
+
+    [Fact]
+    public async Task A_peer_with_an_endpoint_listens_there_and_needs_no_keepalive()
+    {
+        await using var running = await RunningOperator.StartAsync(Peer("site", 9,
+            "endpoint: {host: \"2001:db8::7\", port: 4500}, allowedIPs: [192.168.1.0/24]"));
+        using var a = await ConnectAsync(running.Client(), Hello("a", 1));
+
+        var text = (await running.Client().GetPeerConfigAsync(new GetPeerConfigRequest { Peer = "site" })).Text;
+
+        Assert.Contains("ListenPort = 4500\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("PersistentKeepalive", text, StringComparison.Ordinal);
+        Assert.Contains("# Address = none was given", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("nobody", StatusCode.NotFound)]
+    [InlineData("a", StatusCode.FailedPrecondition)]
+    [InlineData("twin", StatusCode.FailedPrecondition)]
+    public async Task A_configuration_that_cannot_be_had_is_refused_with_the_reason(string peer, StatusCode expected)
+    {
+        await using var running = await RunningOperator.StartAsync(Peer("laptop", 9) + Peer("twin", 9));
+        var e = await Assert.ThrowsAsync<RpcException>(async () =>
+            await running.Client().GetPeerConfigAsync(new GetPeerConfigRequest { Peer = peer }));
+        Assert.Equal(expected, e.StatusCode);
+        Assert.Contains(peer, e.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_nodes_token_is_not_for_tools()
+    {
+        await using var running = await RunningOperator.StartAsync(Peer("laptop", 9));
+        var e = await Assert.ThrowsAsync<RpcException>(async () =>
+            await running.Client("token-a").GetPeerConfigAsync(new GetPeerConfigRequest { Peer = "laptop" }));
+        Assert.Equal(StatusCode.PermissionDenied, e.StatusCode);
+        using var call = running.Client("token-a").WatchStatus(new WatchStatusRequest());
+        e = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal(StatusCode.PermissionDenied, e.StatusCode);
+    }
+
+    [Fact]
+    public async Task Metrics_and_health_are_on_a_port_of_their_own()
+    {
+        await using var running = await RunningOperator.StartAsync(Peer("laptop", 9) + Peer("twin", 9));
+        using var a = await ConnectAsync(running.Client(), Hello("a", 1));
+        using var http = new HttpClient { BaseAddress = running.MetricsAddress };
+
+        Assert.Equal("ok\n", await http.GetStringAsync("/healthz"));
+        Assert.Equal("ok\n", await http.GetStringAsync("/readyz"));
+        var text = await http.GetStringAsync("/metrics");
+        foreach (var expected in (string[])[
+            "wgmesh_operator_nodes 3", "wgmesh_operator_agents_connected 1",
+            "wgmesh_operator_conflicts 1", "wgmesh_operator_manifest_problems 0",
+            "kind=\"external\",outcome=\"refused\"} 1", "kind=\"node\",outcome=\"waiting\"} 2", "kind=\"node\",outcome=\"accepted\"} 1",
+            "wgmesh_operator_plans_total", "wgmesh_operator_plan_duration_seconds_bucket", "type=\"full\"} 1"])
+        {
+            Assert.Contains(expected, text.Replace("{otel_scope_name=\"WgMesh.Operator\"}", "", StringComparison.Ordinal),
+                StringComparison.Ordinal);
+        }
+
+        using var secured = new HttpClient(ChannelHandler.Create([X509CertificateLoader.LoadCertificateFromFile(running.Authority)]))
+        {
+            BaseAddress = running.Address,
+            DefaultRequestVersion = System.Net.HttpVersion.Version20,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        Assert.Equal(System.Net.HttpStatusCode.NotFound, (await secured.GetAsync(new Uri("/metrics", UriKind.Relative))).StatusCode);
+    }
+}
