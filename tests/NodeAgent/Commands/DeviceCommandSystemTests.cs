@@ -1,0 +1,176 @@
+using System.Globalization;
+using WgMesh.Tests.Shared;
+
+namespace WgMesh.NodeAgent.Tests.Commands;
+
+/// <summary><c>wgmesh-agent device</c> in place of <c>wireguard-go</c>.</summary>
+[Trait("needs", "system")]
+public sealed class DeviceCommandSystemTests : IDisposable
+{
+    private static int _count;
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly NetNamespace _ns = new();
+    // sockets for `wg` are files, so their names are shared by all namespaces
+    private readonly string _name = $"wgd{Environment.ProcessId % 10_000_000}x{Interlocked.Increment(ref _count)}";
+
+    private string Socket => $"/var/run/wireguard/{_name}.sock";
+
+    public void Dispose()
+    {
+        foreach (var pid in BackgroundProcesses())
+        {
+            // its end is the interface's: it takes its socket along
+            NetNamespace.Command("kill", "-TERM", pid);
+            if (!SpinWait.SpinUntil(() => !Directory.Exists($"/proc/{pid}"), TimeSpan.FromSeconds(10)))
+            {
+                NetNamespace.Command("kill", "-KILL", pid);
+            }
+        }
+
+        _ns.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public void It_returns_when_interface_and_socket_are_there_and_goes_on_in_the_background()
+    {
+        // Exec reads standard output to its end: a child that kept it open would hang the caller here
+        _ns.Exec(RunningProgram.Path, "device", _name);
+
+        Assert.Contains("mtu 1420", _ns.Ip($"link show {_name}"), StringComparison.Ordinal);
+        Assert.Contains("listening port", _ns.Exec("wg", "show", _name), StringComparison.Ordinal);
+        var pid = Assert.Single(BackgroundProcesses());
+        Assert.Equal(pid, NetNamespace.Command("ps", "-o", "sid=", "-p", pid).Trim());
+        Assert.Equal("/", File.ResolveLinkTarget($"/proc/{pid}/cwd", false)!.FullName);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task In_the_foreground_it_stays_until_SIGTERM(bool byVariable)
+    {
+        using var program = byVariable
+            ? new RunningProgram(_ns.Start("env", "WG_PROCESS_FOREGROUND=1", RunningProgram.Path, "device", _name))
+            : new RunningProgram(_ns, "device", "-f", _name);
+        await Wait.Until(() => File.Exists(Socket));
+        Assert.False(program.HasExited);
+
+        Assert.Equal(0, await program.TerminateAsync());
+        Assert.False(File.Exists(Socket));
+        Assert.DoesNotContain(_name, _ns.Ip("link"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Deleting_the_socket_ends_it()
+    {
+        using var program = new RunningProgram(_ns, "device", "-f", _name);
+        await Wait.Until(() => File.Exists(Socket));
+
+        File.Delete(Socket);
+
+        Assert.Equal(0, await program.ExitAsync());
+        Assert.DoesNotContain(_name, _ns.Ip("link"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Deleting_the_interface_ends_it()
+    {
+        using var program = new RunningProgram(_ns, "device", "-f", _name);
+        await Wait.Until(() => File.Exists(Socket));
+
+        _ns.Ip($"link del {_name}");
+
+        Assert.Equal(0, await program.ExitAsync());
+        Assert.False(File.Exists(Socket));
+    }
+
+    [Theory]
+    [InlineData("-f")]
+    [InlineData(null)]
+    public void A_name_that_is_taken_is_an_error(string? foreground)
+    {
+        _ns.Exec(RunningProgram.Path, "device", _name);
+
+        string[] arguments = foreground is null ? ["device", _name] : ["device", _name, foreground];
+        var error = Assert.Throws<InvalidOperationException>(() => _ns.Exec(RunningProgram.Path, arguments));
+
+        Assert.Contains("exited with 1", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"wgmesh-agent: The interface {_name} cannot be made", error.Message, StringComparison.Ordinal);
+        Assert.Contains("taken", error.Message, StringComparison.Ordinal);
+        Assert.Single(BackgroundProcesses());
+        Assert.Contains("listening port", _ns.Exec("wg", "show", _name), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_privilege_it_says_what_it_takes()
+    {
+        var error = Assert.Throws<InvalidOperationException>(() =>
+            _ns.Exec("setpriv", "--bounding-set=-net_admin", RunningProgram.Path, "device", _name));
+
+        Assert.Contains("exited with 1", error.Message, StringComparison.Ordinal);
+        Assert.Contains("CAP_NET_ADMIN", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("a-name-of-16-chr")]
+    [InlineData("a/b")]
+    public void A_name_that_no_interface_can_have_is_an_error(string name)
+    {
+        var error = Assert.Throws<InvalidOperationException>(() => _ns.Exec(RunningProgram.Path, "device", name));
+
+        Assert.Contains("is not a name for an interface", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Wg_quick_takes_it_for_a_userspace_implementation()
+    {
+        var config = _folder.File($"{_name}.conf");
+        File.WriteAllText(config, $"""
+            [Interface]
+            PrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=
+            Address = 10.77.0.1/24, fd77::1/64
+            ListenPort = 41820
+
+            [Peer]
+            PublicKey = xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=
+            AllowedIPs = 10.78.0.0/16
+            Endpoint = 127.0.0.1:9
+            """);
+        File.SetUnixFileMode(config, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+
+        _ns.Exec("env", $"WG_QUICK_USERSPACE_IMPLEMENTATION={RunningProgram.Path}", "wg-quick", "up", config);
+        Assert.Contains("listening port: 41820", _ns.Exec("wg", "show", _name), StringComparison.Ordinal);
+        Assert.Contains($"dev {_name}", _ns.Ip("route get 10.78.0.1"), StringComparison.Ordinal);
+
+        _ns.Exec("wg-quick", "down", config);
+        Assert.DoesNotContain(_name, _ns.Ip("link"), StringComparison.Ordinal);
+        Assert.True(SpinWait.SpinUntil(() => BackgroundProcesses().Length == 0, TimeSpan.FromSeconds(10)));
+    }
+
+    [Fact]
+    public void An_argument_alone_is_no_interface_unless_wg_quick_calls()
+    {
+        Assert.Throws<InvalidOperationException>(() => _ns.Exec(RunningProgram.Path, _name));
+        Assert.Empty(BackgroundProcesses());
+    }
+
+    private string[] BackgroundProcesses()
+    {
+        // by the command line, exactly: the process is in a session of its own, and nobody here is its parent
+        return [.. Directory.GetDirectories("/proc").Select(Path.GetFileName).OfType<string>()
+            .Where(pid => int.TryParse(pid, CultureInfo.InvariantCulture, out _) && CommandLine(pid).SequenceEqual([RunningProgram.Path, "device", _name, "--foreground"]))];
+
+        static string[] CommandLine(string pid)
+        {
+            try
+            {
+                return File.ReadAllText($"/proc/{pid}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries);
+            }
+            catch (IOException)
+            {
+                return [];
+            }
+        }
+    }
+}

@@ -1,0 +1,471 @@
+using System.Net;
+using System.Net.Sockets;
+using Google.Protobuf;
+using Grpc.Core;
+using WgMesh.NodeAgent.Sync;
+using WgMesh.NodeAgent.Telemetry;
+using WgMesh.NodeAgent.Tests.DataPlane;
+using WgMesh.Rpc;
+using WgMesh.Tests.Shared;
+using Endpoint = WgMesh.Engine.Endpoint; // not ASP.NET's
+using static WgMesh.NodeAgent.Tests.Sync.Configs;
+
+namespace WgMesh.NodeAgent.Tests.Sync;
+
+public sealed class OperatorLinkTests : IAsyncLifetime
+{
+    private const string Token = "the-secret-token";
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly TestAuthority _authority = new();
+    private readonly RecordingLog _log = new();
+    private readonly ManualTime _time = new();
+    private readonly FakeDataPlane _plane = new();
+    private readonly AgentStatus _status = new();
+    private readonly AgentMetrics _metrics;
+    private readonly ConfigApplier _applier;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<FakeOperator> _operators = [];
+    private Task _running = Task.CompletedTask;
+
+    public OperatorLinkTests()
+    {
+        File.WriteAllText(_folder.File("ca.pem"), _authority.Pem);
+        File.WriteAllText(_folder.File("token"), Token + "\n");
+        _metrics = new AgentMetrics(_status);
+        _applier = new ConfigApplier(
+            "a",
+            OwnPrivateKey,
+            _plane,
+            new NameResolver((_, _) => Task.FromException<IPAddress[]>(new SocketException()), _time, _log),
+            [],
+            new ConfigCache(_folder.Path, "a", _log),
+            _status,
+            _metrics,
+            _time,
+            _log);
+    }
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var @operator in _operators)
+        {
+            await @operator.DisposeAsync();
+        }
+
+        _stop.Dispose();
+        _metrics.Dispose();
+        _authority.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task The_agent_says_who_it_is_and_proves_it()
+    {
+        var @operator = await StartOperator();
+        Start(@operator.Address);
+
+        var stream = await @operator.NextStreamAsync();
+
+        Assert.Equal("a", stream.Hello.Node);
+        Assert.Equal(Key("own").ToArray(), stream.Hello.PublicKey.ToByteArray());
+        Assert.Equal([$"Bearer {Token}"], @operator.Tokens);
+    }
+
+    [Fact]
+    public async Task A_full_configuration_and_then_deltas_are_applied_and_reported()
+    {
+        var (_, stream) = await Connected(Config(5, Node("b"), Node("c")));
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 5 }]);
+
+        await stream.SendAsync(new NodeConfigDelta
+        {
+            BaseRevision = 5,
+            Revision = 6,
+            Upserts = { Node("d"), Node("b").With(p => p.PersistentKeepalive = 7) },
+            Removed = { "c" },
+        });
+
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 6 }]);
+        Assert.Equal(["b", "d"], _plane.PeerNames);
+        Assert.Equal(7, _plane.Peer("b").PersistentKeepalive);
+        Assert.Equal(["b", "d"], stream.Reports[^1].Links.Select(l => l.Peer).Order());
+        Assert.Equal(1420U, stream.Reports[^1].Mtu);
+        Assert.Equal(OperatorConnection.Connected, _status.Current.Operator);
+        Assert.Null(_status.Current.OperatorError);
+    }
+
+    [Fact]
+    public async Task A_delta_may_change_the_settings_too()
+    {
+        var (_, stream) = await Connected(Config(5, Node("b")));
+
+        await stream.SendAsync(new NodeConfigDelta { BaseRevision = 5, Revision = 6, Settings = Config(0).Settings.With(s => s.ListenPort = 4444) });
+
+        await Wait.Until(() => _plane.Snapshot().ListenPort == 4444);
+        Assert.Equal(["b"], _plane.PeerNames);
+    }
+
+    [Fact]
+    public async Task A_delta_to_another_revision_starts_the_stream_over_and_touches_nothing()
+    {
+        var (@operator, stream) = await Connected(Config(5, Node("b")));
+
+        await stream.SendAsync(new NodeConfigDelta { BaseRevision = 4, Revision = 6, Removed = { "b" } });
+
+        var next = await @operator.NextStreamAsync(PassTime);
+        Assert.Equal(["b"], _plane.PeerNames);
+        await next.SendAsync(Config(6, Node("c")));
+        await Wait.Until(() => _plane.PeerNames.SequenceEqual(["c"]));
+    }
+
+    [Fact]
+    public async Task A_delta_before_a_full_configuration_starts_the_stream_over()
+    {
+        var @operator = await StartOperator();
+        Start(@operator.Address);
+        var stream = await @operator.NextStreamAsync();
+
+        await stream.SendAsync(new NodeConfigDelta { BaseRevision = 0, Revision = 1, Upserts = { Node("b") } });
+
+        await @operator.NextStreamAsync(PassTime);
+        Assert.Empty(_plane.Updates);
+    }
+
+    [Fact]
+    public async Task A_configuration_that_does_not_hold_is_refused_and_the_operator_is_told()
+    {
+        var (_, stream) = await Connected(Config(5, Node("b")));
+        var updates = _plane.Updates.Count;
+
+        await stream.SendAsync(new NodeConfigDelta
+        {
+            BaseRevision = 5,
+            Revision = 6,
+            Upserts = { Node("c").With(p => p.PublicKey = ByteString.CopyFrom(new byte[31])) },
+            Removed = { "b" },
+        });
+
+        await Wait.Until(() => stream.Reports[^1].Errors.Any(e => e.Contains("31", StringComparison.Ordinal)));
+        Assert.Equal(5UL, stream.Reports[^1].AppliedRevision);
+        Assert.Equal(updates, _plane.Updates.Count);
+        Assert.Equal(["b"], _plane.PeerNames);
+
+        // the operator thinks the agent is at 6, and goes on from there
+        await stream.SendAsync(new NodeConfigDelta { BaseRevision = 6, Revision = 7, Upserts = { Node("c") } });
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 7, Errors.Count: 0 }]);
+        Assert.Equal(["c"], _plane.PeerNames);
+    }
+
+    public static TheoryData<string, byte[]> Malformed => new()
+    {
+        { "not protobuf", [0, 0, 0, 0, 3, 0xff, 0xff, 0xff] },
+        { "compressed without a coding", [1, 0, 0, 0, 1, 0] },
+        { "a flag that is not one", [9, 0, 0, 0, 1, 0] },
+        { "larger than any configuration", [0, 0x7f, 0xff, 0xff, 0xff] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Malformed))]
+    public async Task A_message_that_cannot_be_read_touches_nothing_and_is_told_in_health_and_in_the_next_report(string what, byte[] raw)
+    {
+        var (@operator, stream) = await Connected(Config(5, Node("b")));
+        var updates = _plane.Updates.Count;
+        @operator.Raw = raw;
+        stream.End();
+
+        await Wait.Until(() => !_status.Current.Refusals.IsEmpty, PassTime);
+        Assert.True(updates == _plane.Updates.Count, what);
+        Assert.Equal(["b"], _plane.PeerNames);
+        Assert.NotEqual(OperatorConnection.Connected, _status.Current.Operator);
+        Assert.NotNull(_status.Current.OperatorError);
+
+        @operator.Raw = null;
+        var next = await @operator.NextStreamAsync(PassTime);
+        await Wait.Until(() => next.Reports.Length > 0);
+        Assert.Contains("cannot be used", Assert.Single(next.Reports[0].Errors), StringComparison.Ordinal);
+
+        await next.SendAsync(Config(6, Node("b")));
+        await Wait.Until(() => next.Reports is [.., { AppliedRevision: 6, Errors.Count: 0 }]);
+    }
+
+    [Fact]
+    public async Task An_oversized_configuration_touches_nothing()
+    {
+        var @operator = await StartOperator();
+        Start(new OperatorCredentials(_folder.File("ca.pem"), _folder.File("token")) { MaxReceivedMessage = 10_000 }, @operator.Address);
+        var stream = await @operator.NextStreamAsync();
+        await stream.SendAsync(Config(5, Node("b")));
+        await Wait.Until(() => _plane.PeerNames.Any());
+
+        await stream.SendAsync(Config(6, [.. Enumerable.Range(0, 200).Select(i => External($"peer{i}", "", $"10.99.0.{i}/32"))]));
+
+        await Wait.Until(() => _status.Current.Refusals.Any(r => r.Contains("10000", StringComparison.Ordinal)));
+        Assert.Equal(["b"], _plane.PeerNames);
+    }
+
+    [Fact]
+    public async Task A_message_that_is_neither_full_nor_delta_is_refused()
+    {
+        var (@operator, stream) = await Connected(Config(5, Node("b")));
+
+        await stream.SendNothingAsync();
+
+        await Wait.Until(() => _status.Current.Refusals.Any(r => r.Contains("neither", StringComparison.Ordinal)));
+        await @operator.NextStreamAsync(PassTime);
+        Assert.Equal(["b"], _plane.PeerNames);
+    }
+
+    [Theory]
+    [InlineData(StatusCode.Unauthenticated)]
+    [InlineData(StatusCode.PermissionDenied)]
+    [InlineData(StatusCode.NotFound)]
+    [InlineData(StatusCode.InvalidArgument)]
+    public async Task An_operator_that_refuses_is_told_of_in_health_and_log_and_called_again_slowly(StatusCode code)
+    {
+        var (@operator, stream) = await Connected(Config(5, Node("b")));
+        @operator.Refusal = new Status(code, "because");
+        stream.End();
+        await Wait.Until(() => _status.Current.Operator == OperatorConnection.Refused, PassTime);
+
+        Assert.Equal($"{code}: because", _status.Current.OperatorError);
+        await Wait.Until(() => _log.Lines.Any(l => l.Level == Microsoft.Extensions.Logging.LogLevel.Error && l.Text.Contains("because", StringComparison.Ordinal)));
+        Assert.Equal(["b"], _plane.PeerNames);
+
+        var calls = @operator.Tokens.Count;
+        var since = _time.GetUtcNow();
+        @operator.Refusal = null;
+        await Wait.Until(() => @operator.Tokens.Count > calls, () => _time.Advance(TimeSpan.FromSeconds(0.5)));
+        var waited = _time.GetUtcNow() - since;
+        Assert.InRange(waited, Backoff.Most / 2, Backoff.Most + TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task The_token_is_read_again_for_every_call()
+    {
+        var (@operator, stream) = await Connected(Config(5));
+        File.WriteAllText(_folder.File("token"), "rotated");
+        stream.End();
+
+        await @operator.NextStreamAsync(PassTime);
+
+        Assert.Equal([$"Bearer {Token}", "Bearer rotated"], @operator.Tokens);
+    }
+
+    [Theory]
+    [InlineData("token", null, "token file")]
+    [InlineData("token", "", "token file")]
+    [InlineData("token", "two tokens", "token file")]
+    [InlineData("token", "töken", "token file")]
+    [InlineData("ca.pem", null, "ca.pem")]
+    [InlineData("ca.pem", "no certificate", "ca.pem")]
+    public async Task A_file_that_is_missing_or_broken_is_told_of_and_tried_again(string name, string? content, string said)
+    {
+        var good = File.ReadAllText(_folder.File(name));
+        File.Delete(_folder.File(name));
+        if (content is not null)
+        {
+            File.WriteAllText(_folder.File(name), content);
+        }
+
+        var @operator = await StartOperator();
+        Start(@operator.Address);
+        await Wait.Until(() => _status.Current.OperatorError is not null);
+        Assert.Contains(said, _status.Current.OperatorError, StringComparison.Ordinal);
+        Assert.DoesNotContain("two tokens", _log.All, StringComparison.Ordinal);
+
+        File.WriteAllText(_folder.File(name), good);
+        await @operator.NextStreamAsync(() => _time.Advance(TimeSpan.FromSeconds(1)));
+    }
+
+    [Fact]
+    public async Task An_operator_that_another_authority_vouches_for_gets_no_token()
+    {
+        using var other = new TestAuthority();
+        File.WriteAllText(_folder.File("ca.pem"), other.Pem);
+        var @operator = await StartOperator();
+        Start(@operator.Address);
+
+        await Wait.Until(() => _status.Current.OperatorError is not null);
+        Assert.Empty(@operator.Tokens);
+        Assert.Contains("certificate", _status.Current.OperatorError, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task While_the_operator_is_away_the_tunnels_stay_and_it_is_called_until_it_is_back()
+    {
+        var (@operator, _) = await Connected(Config(5, Node("b")));
+        var port = @operator.Address.Port;
+        await @operator.DisposeAsync();
+        await Wait.Until(() => _status.Current.Operator == OperatorConnection.Disconnected);
+        var updates = _plane.Updates.Count;
+
+        for (var i = 0; i < 50; i++)
+        {
+            PassTime();
+            await Task.Delay(5);
+        }
+
+        Assert.Equal(updates, _plane.Updates.Count);
+        Assert.Equal(["b"], _plane.PeerNames);
+        Assert.NotNull(_status.Current.OperatorError);
+        var back = await StartOperator(port);
+        await back.NextStreamAsync(PassTime);
+    }
+
+    [Fact]
+    public async Task Operators_are_tried_in_turn_without_a_wait()
+    {
+        var first = await StartOperator();
+        var second = await StartOperator();
+        var away = first.Address;
+        await first.DisposeAsync();
+        Start(away, second.Address);
+
+        // no time passes
+        var stream = await second.NextStreamAsync();
+        await stream.SendAsync(Config(5, Node("b")));
+        await Wait.Until(() => _status.Current.Operator == OperatorConnection.Connected);
+        Assert.Equal(second.Address.Authority, _status.Current.OperatorAddress);
+    }
+
+    [Fact]
+    public async Task An_operator_that_takes_messages_and_says_nothing_any_more_is_noticed_by_pings()
+    {
+        var @operator = await StartOperator();
+        using var proxy = new FreezingProxy(@operator.Address.Port);
+        Start(
+            new OperatorCredentials(_folder.File("ca.pem"), _folder.File("token"))
+            {
+                PingDelay = TimeSpan.FromSeconds(1),
+                PingTimeout = TimeSpan.FromSeconds(1),
+            },
+            new Uri($"https://127.0.0.1:{proxy.Port}"));
+        var stream = await @operator.NextStreamAsync();
+        await stream.SendAsync(Config(5, Node("b")));
+        await Wait.Until(() => _status.Current.Operator == OperatorConnection.Connected);
+
+        proxy.Freeze();
+
+        await Wait.Until(() => _status.Current.Operator == OperatorConnection.Disconnected);
+        Assert.Equal(["b"], _plane.PeerNames);
+    }
+
+    [Fact]
+    public async Task A_link_that_comes_up_is_reported_within_a_second_and_then_nothing_until_half_a_minute_is_over()
+    {
+        var (_, stream) = await Connected(Config(5, Node("b")));
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 5 }]);
+        Assert.Null(stream.Reports[^1].Links[0].LastHandshake);
+        var before = stream.Reports.Length;
+
+        _plane.Happen("b", p => p with { LastHandshake = _time.GetUtcNow(), ReceivedBytes = 92, SentBytes = 148 });
+        var start = _time.GetUtcNow();
+        await Wait.Until(() => stream.Reports.Length > before, () => _time.Advance(TimeSpan.FromSeconds(0.1)));
+        Assert.True(_time.GetUtcNow() - start < TimeSpan.FromSeconds(3));
+        var link = Assert.Single(stream.Reports[^1].Links);
+        Assert.Equal(("b", "192.0.2.2:51820", 92UL, 148UL), (link.Peer, link.Endpoint, link.ReceivedBytes, link.SentBytes));
+        Assert.NotNull(link.LastHandshake);
+
+        // counters alone are no news
+        before = stream.Reports.Length;
+        _plane.Happen("b", p => p with { ReceivedBytes = 1_000_000 });
+        start = _time.GetUtcNow();
+        await Wait.Until(() => stream.Reports.Length > before, () => _time.Advance(TimeSpan.FromSeconds(0.25)));
+        Assert.InRange(_time.GetUtcNow() - start, TimeSpan.FromSeconds(25), TimeSpan.FromSeconds(35));
+        Assert.Equal(1_000_000UL, stream.Reports[^1].Links[0].ReceivedBytes);
+    }
+
+    [Fact]
+    public async Task A_peer_that_roams_is_reported()
+    {
+        var (_, stream) = await Connected(Config(5, Node("b")));
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 5 }]);
+        Assert.True(Endpoint.TryParse("203.0.113.9:1", out var roamed));
+
+        _plane.Happen("b", p => p with { Endpoint = roamed });
+
+        await Wait.Until(() => stream.Reports[^1].Links[0].Endpoint == "203.0.113.9:1", () => _time.Advance(TimeSpan.FromSeconds(0.1)));
+    }
+
+    [Fact]
+    public async Task A_revision_from_another_stream_or_the_cache_is_never_claimed()
+    {
+        new ConfigCache(_folder.Path, "a", _log).Save(Config(57, Node("b")));
+        _applier.ApplyCache();
+        var @operator = await StartOperator();
+        Start(@operator.Address);
+        var stream = await @operator.NextStreamAsync();
+        await Wait.Until(() => stream.Reports.Length > 0);
+        Assert.Equal(0UL, stream.Reports[0].AppliedRevision);
+        Assert.Equal("b", Assert.Single(stream.Reports[0].Links).Peer);
+
+        await stream.SendAsync(Config(3, Node("b")));
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 3 }]);
+        stream.End();
+
+        var next = await @operator.NextStreamAsync(PassTime);
+        await Wait.Until(() => next.Reports.Length > 0);
+        Assert.Equal(0UL, next.Reports[0].AppliedRevision);
+    }
+
+    [Fact]
+    public async Task The_same_configuration_from_a_new_stream_does_not_touch_the_device()
+    {
+        var (@operator, stream) = await Connected(Config(5, Node("b")));
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 5 }]);
+        var updates = _plane.Updates.Count;
+        stream.End(new Status(StatusCode.Unavailable, "restarting"));
+
+        var next = await @operator.NextStreamAsync(PassTime);
+        await next.SendAsync(Config(1, Node("b")));
+
+        await Wait.Until(() => next.Reports is [.., { AppliedRevision: 1 }]);
+        Assert.Equal(updates, _plane.Updates.Count);
+    }
+
+    [Fact]
+    public async Task The_token_is_never_logged()
+    {
+        var (@operator, stream) = await Connected(Config(5));
+        @operator.Refusal = new Status(StatusCode.Unauthenticated, "no");
+        stream.End();
+        await Wait.Until(() => _status.Current.Operator == OperatorConnection.Refused, PassTime);
+
+        Assert.NotEmpty(_log.Lines);
+        Assert.DoesNotContain(Token, _log.All, StringComparison.Ordinal);
+    }
+
+    private void PassTime() => _time.Advance(TimeSpan.FromSeconds(0.1));
+
+    private async Task<FakeOperator> StartOperator(int port = 0)
+    {
+        var @operator = await FakeOperator.StartAsync(_authority, port);
+        _operators.Add(@operator);
+        return @operator;
+    }
+
+    private void Start(params Uri[] operators) => Start(new OperatorCredentials(_folder.File("ca.pem"), _folder.File("token")), operators);
+
+    private void Start(OperatorCredentials credentials, params Uri[] operators)
+    {
+        var hello = new Hello { Node = "a", PublicKey = ByteString.CopyFrom(Key("own").ToArray()), ProtocolVersions = { 1 } };
+        var link = new OperatorLink(
+            hello, [.. operators], credentials, _applier, _plane, _status, _metrics, new Random(1), _time, _log);
+        _running = Task.WhenAll(link.RunAsync(_stop.Token), _applier.RunAsync(_stop.Token));
+    }
+
+    private async Task<(FakeOperator Operator, AgentStream Stream)> Connected(NodeConfig config)
+    {
+        var @operator = await StartOperator();
+        Start(@operator.Address);
+        var stream = await @operator.NextStreamAsync();
+        await stream.SendAsync(config);
+        await Wait.Until(() => _status.Current.Applied?.Revision == config.Revision);
+        return (@operator, stream);
+    }
+}
