@@ -1,0 +1,3 @@
+using WgMesh.Cli;
+
+return await CommandLine.Create().Parse(args).InvokeAsync();

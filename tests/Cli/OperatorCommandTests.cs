@@ -1,0 +1,186 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using WgMesh.Rpc;
+using static WgMesh.Cli.Tests.CommandLineTests;
+
+namespace WgMesh.Cli.Tests;
+
+/// <summary>The commands that ask an operator, against a server on loopback that answers as one.</summary>
+public sealed class OperatorCommandTests : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("wgmesh-cli-").FullName;
+    private WebApplication _app = null!;
+    private string _url = "";
+
+    private string Authority => Path.Combine(_folder, "ca.crt");
+
+    private string Tokens => Path.Combine(_folder, "tokens");
+
+    public async Task InitializeAsync()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=test", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+        var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        await File.WriteAllTextAsync(Authority, certificate.ExportCertificatePem());
+        await File.WriteAllTextAsync(Tokens, "node-token a\ntool-token *\n");
+
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddGrpc();
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            listen.UseHttps(certificate);
+        }));
+        _app = builder.Build();
+        _app.MapGrpcService<Operator>();
+        await _app.StartAsync();
+        _url = _app.Urls.Single();
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_peers_configuration_is_printed_as_it_is()
+    {
+        var (code, output, error) = await AskAsync("peer-config", "laptop");
+        Assert.Equal((0, "[Interface]\nAddress = 10.90.0.4/32\n", ""), (code, output, error));
+    }
+
+    [Fact]
+    public async Task A_peer_that_is_not_there_is_a_no()
+    {
+        var (code, output, error) = await AskAsync("peer-config", "nobody");
+        Assert.Equal((1, "", $"there is no WireGuardPeer nobody{Environment.NewLine}"), (code, output, error));
+    }
+
+    [Fact]
+    public async Task The_status_is_shown_once()
+    {
+        var (code, output, _) = await AskAsync("status");
+        Assert.Equal(0, code);
+        Assert.StartsWith("plan 1: 0 nodes", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("plan 2", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_status_is_watched_until_the_operator_ends_it()
+    {
+        var (code, output, error) = await AskAsync("status", "--watch");
+        Assert.Equal(2, code);
+        Assert.Contains("plan 1: ", output, StringComparison.Ordinal);
+        Assert.Contains("plan 2: ", output, StringComparison.Ordinal);
+        Assert.Contains("the operator is stopping", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_token_alone_in_a_file_will_do()
+    {
+        await File.WriteAllTextAsync(Tokens, "tool-token\n");
+        Assert.Equal(0, (await AskAsync("peer-config", "laptop")).Code);
+    }
+
+    [Fact]
+    public async Task A_wrong_token_is_told_as_such()
+    {
+        await File.WriteAllTextAsync(Tokens, "other-token *\n");
+        var (code, _, error) = await AskAsync("peer-config", "laptop");
+        Assert.Equal(2, code);
+        Assert.Contains("refused the token", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("other-token", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_with_tokens_of_nodes_alone_is_told_as_such()
+    {
+        await File.WriteAllTextAsync(Tokens, "node-token a\n");
+        var (code, _, error) = await AskAsync("status");
+        Assert.Equal(2, code);
+        Assert.Contains("has no token for tools", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_operator_of_another_authority_is_not_believed()
+    {
+        var (code, _, error) = await RunAsync("peer-config", "laptop", "--operator", _url, "--token-file", Tokens);
+        Assert.Equal(2, code);
+        Assert.Contains("could not be asked (Unavailable)", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_operator_that_is_not_there_is_told_as_such()
+    {
+        var (code, _, error) = await RunAsync("status", "--operator", "https://127.0.0.1:1", "--ca", Authority, "--token-file", Tokens);
+        Assert.Equal(2, code);
+        Assert.Contains("127.0.0.1:1", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_not_on_the_command_line_comes_from_the_environment()
+    {
+        var (code, _, error) = await RunAsync("status");
+        Assert.Equal(2, code);
+        Assert.Contains("WGMESH_OPERATOR", error, StringComparison.Ordinal);
+        try
+        {
+            Environment.SetEnvironmentVariable("WGMESH_OPERATOR", _url);
+            (code, _, error) = await RunAsync("status");
+            Assert.Equal(2, code);
+            Assert.Contains("WGMESH_TOKEN_FILE", error, StringComparison.Ordinal);
+
+            Environment.SetEnvironmentVariable("WGMESH_CA", Authority);
+            Environment.SetEnvironmentVariable("WGMESH_TOKEN_FILE", Tokens);
+            Assert.Equal(0, (await RunAsync("status")).Code);
+        }
+        finally
+        {
+            foreach (var name in (string[])["WGMESH_OPERATOR", "WGMESH_CA", "WGMESH_TOKEN_FILE"])
+                Environment.SetEnvironmentVariable(name, null);
+        }
+    }
+
+    private Task<(int Code, string Output, string Error)> AskAsync(params string[] args) =>
+        RunAsync([.. args, "--operator", _url, "--ca", Authority, "--token-file", Tokens]);
+
+    internal sealed class Operator : Mesh.MeshBase
+    {
+        public override Task<PeerConfigFile> GetPeerConfig(GetPeerConfigRequest request, ServerCallContext context)
+        {
+            Authenticate(context);
+            return request.Peer == "laptop"
+                ? Task.FromResult(new PeerConfigFile { Text = "[Interface]\nAddress = 10.90.0.4/32\n" })
+                : throw new RpcException(new Status(StatusCode.NotFound, $"there is no WireGuardPeer {request.Peer}"));
+        }
+
+        public override async Task WatchStatus(WatchStatusRequest request, IServerStreamWriter<MeshStatus> responseStream,
+            ServerCallContext context)
+        {
+            Authenticate(context);
+            await responseStream.WriteAsync(new MeshStatus { Revision = 1 });
+            await responseStream.WriteAsync(new MeshStatus { Revision = 2 });
+            throw new RpcException(new Status(StatusCode.Unavailable, "the operator is stopping"));
+        }
+
+        private static void Authenticate(ServerCallContext context)
+        {
+            if (context.RequestHeaders.GetValue("authorization") != "Bearer tool-token")
+                throw new RpcException(new Status(StatusCode.Unauthenticated, "the call needs a known token"));
+        }
+    }
+}
