@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# What a mesh without Kubernetes does when things go wrong, and what its metrics say. Two nodes on this machine.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+source e2e/say.sh
+export BIN=$PWD/artifacts/bin
+source e2e/mesh.sh
+mesh_claim
+e2e/packages.sh prometheus:promtool
+
+finish() {
+  local status=$?
+  mesh_finishing
+  ((status)) && mesh_logs
+  mesh_down
+  exit "$status"
+}
+mesh_on_exit
+e2e/publish.sh
+
+step "Two nodes"
+mesh_underlay
+mesh_node 1
+mesh_node 2
+mesh_capture
+mesh_start_operator
+wait_for 30 "operator is ready" in_ns net curl -fsS http://127.0.0.1:9585/readyz
+mesh_start_agent 1
+mesh_start_agent 2
+# before its first configuration an agent knows of nothing to close
+for i in 1 2; do wait_for 30 "node$i has its configuration" mesh_ready "$i"; done
+wait_for 30 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+
+step "Bad manifests are refused with file, object, field and what would be right; the rest stays in force"
+# a key of 31 bytes, a CIDR with host bits, an unknown field, and one that is right
+cat >"$MESH/manifests/peers.yaml" <<'Y'
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: short-key}
+spec: {publicKey: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ==, allowedIPs: [10.99.1.1/32]}
+---
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: host-bits}
+spec: {publicKey: hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=, allowedIPs: [10.99.2.1/24]}
+---
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: unknown-field}
+spec: {publicKey: aSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=, allowedIPs: [10.99.3.1/32], allowedIP: x}
+---
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: good, creationTimestamp: "2026-01-01T00:00:00Z"}
+spec: {publicKey: bSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=, allowedIPs: [10.99.4.1/32]}
+---
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: same-key, creationTimestamp: "2026-02-01T00:00:00Z"}
+spec: {publicKey: bSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=, allowedIPs: [10.99.5.1/32]}
+---
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: greedy}
+spec: {publicKey: cSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=, allowedIPs: [10.244.2.0/24, 10.99.6.1/32]}
+Y
+status_says() { mesh_cli status >"$MESH/status" 2>&1; grep -qE "$1" "$MESH/status"; }
+node_has() { mesh_wg node1 show wgmesh0 allowed-ips | grep -qF "$1"; }
+wait_for 10 "the good one is configured on the nodes" node_has 10.99.4.1/32
+wait_for 5 "what is left of the greedy one, too" node_has 10.99.6.1/32
+for expected in 'peers.yaml:[0-9]+: WireGuardPeer/short-key: spec.publicKey: .*31 bytes' 'WireGuardPeer/host-bits: spec.allowedIPs\[0\]: .*10.99.2.0/24' \
+  'WireGuardPeer/unknown-field: spec.allowedIP: .*allowedIPs' 'same-key.*good' 'greedy.*10.244.2.0/24'; do
+  wait_for 5 "status says: $expected" status_says "$expected"
+done
+for refused in 10.99.1.1 10.99.2. 10.99.3.1 10.99.5.1; do
+  if node_has "$refused"; then fail "$refused was configured"; fi
+done
+mesh_ping pod1 10.244.2.10 >/dev/null || fail "pod2 lost its CIDR to a greedy peer"
+ok "pod1 -> pod2 still"
+set +e
+"$BIN/kubectl-wgmesh" validate -f "$MESH/manifests" >"$MESH/validate" 2>&1
+code=$?
+set -e
+((code == 1)) && grep -q 'short-key' "$MESH/validate" || fail "kubectl-wgmesh validate exited $code: $(<"$MESH/validate")"
+ok "kubectl-wgmesh validate says the same"
+
+step "A manifest that no longer parses leaves what it said before in force"
+sed -i 's/^kind: WireGuardPeer/kind: [WireGuardPeer/' "$MESH/manifests/peers.yaml"
+wait_for 5 "the problem is told" status_says 'peers.yaml:[0-9]+'
+sleep 0.5
+node_has 10.99.4.1/32 || fail "the good peer is gone"
+ok "the good peer is still there"
+rm "$MESH/manifests/peers.yaml"
+gone() { ! node_has 10.99.4.1/32; }
+wait_for 10 "with the file gone, so is the peer" gone
+
+step "Metrics are what docs/metrics.md says, and promtool has nothing to say"
+in_ns net curl -fsS http://127.0.0.1:9585/metrics >"$MESH/operator.metrics"
+mesh_metrics 1 >"$MESH/node1.metrics"
+for file in operator node1; do
+  promtool check metrics <"$MESH/$file.metrics" || fail "promtool complains of $file"
+done
+ok "promtool check metrics"
+cat "$MESH"/*.metrics | awk '/^# TYPE/ && $3 != "target_info" {print $3}' | sort -u >"$MESH/exposed"
+sed -n 's/^| `\(wgmesh_[a-z0-9_]*\)`.*/\1/p' docs/metrics.md | sort -u >"$MESH/documented"
+missing=$(comm -23 "$MESH/exposed" "$MESH/documented")
+[[ -z $missing ]] || fail "not in docs/metrics.md: $missing"
+# some appear only when something was dropped or refused
+stale=$(comm -13 "$MESH/exposed" "$MESH/documented" | grep -vE '_(drops|refused)_total$' || true)
+[[ -z $stale ]] || fail "in docs/metrics.md and not exposed: $stale"
+ok "$(wc -l <"$MESH/exposed") families, each in docs/metrics.md"
+
+step "A wrong token: the agent keeps its tunnels and says so"
+cp "$MESH/tokens/node1" "$MESH/tokens/node1.right"
+echo wrong >"$MESH/tokens/node1"
+mesh_kill node1 TERM
+mesh_start_agent 1
+wait_for 10 "pod1 -> pod2, from the configuration on disk" mesh_ping pod1 10.244.2.10
+says_unauthenticated() { in_ns node1 curl -s http://127.0.0.1:9586/readyz >"$MESH/ready"; grep -qi unauthenticated "$MESH/ready"; }
+wait_for 10 "its health says why" says_unauthenticated
+mv "$MESH/tokens/node1.right" "$MESH/tokens/node1"
+
+step "An agent that is down lets no packet out in plain"
+mesh_kill node1 KILL
+mesh_ping pod1 10.244.2.10 >/dev/null && fail "pod1 reaches pod2 without an agent"
+mesh_start_agent 1
+wait_for 10 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+mesh_kill node1 TERM
+mesh_ping pod1 10.244.2.10 >/dev/null && fail "pod1 reaches pod2 without an agent"
+mesh_captured 10
+
+step "Cleaning up leaves a node as it was"
+in_ns node1 "$BIN/wgmesh-agent" cleanup --interface wgmesh0
+left=$(in_ns node1 ip -o link show wgmesh0 2>/dev/null; in_ns node1 ip route show table all proto 107; in_ns node1 ip -6 route show table all proto 107)
+[[ -z $left ]] || fail "left behind: $left"
+ok "no interface, no route"
+printf '\n%sall of it holds%s\n' "$green" "$plain"

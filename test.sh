@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Runs the tests and ends with "N passed, N failed".
+#
+# usage: ./test.sh [--fast]
+#   (none)   everything: also what needs root, network namespaces and other programs, which it installs, and the
+#            scenarios of e2e/
+#   --fast   the inner loop: only what needs nothing but the SDK
+set -euo pipefail
+cd "$(dirname "$0")"
+source e2e/say.sh
+fast=
+case ${1:-} in
+  '') ;;
+  --fast) fast=1 ;;
+  *) sed -n '4,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
+
+passed=0 failed=0
+count() { passed=$((passed + $1)); failed=$((failed + $2)); }
+
+if [[ -z $fast ]]; then
+  step "What the tests need"
+  [[ $(id -u) == 0 ]] || fail "namespaces and TUNs take root: sudo ./test.sh, or ./test.sh --fast"
+  e2e/packages.sh wireguard-tools:wg iproute2:ip iputils-ping:ping tcpdump:tcpdump curl:curl prometheus:promtool \
+    nodejs:node npm:npm util-linux:nsenter procps:sysctl
+  export SIMULATION_SEEDS=1000
+  # without it the tests that need it fail, and say why
+  if WGMESH_WIREGUARD_GO=$(e2e/wireguard-go.sh); then
+    export WGMESH_WIREGUARD_GO
+    ok "$("$WGMESH_WIREGUARD_GO" --version | head -1)"
+  fi
+fi
+
+step "Build"
+dotnet build WgMesh.sln -c Release --nologo -v quiet
+ok "no warnings"
+
+step "Tests"
+log=$(mktemp)
+# tests that are interrupted leave namespaces behind; the process id in the name says whose they were
+leave_nothing() {
+  rm -f "$log"
+  [[ -n $fast ]] && return
+  local ns
+  for ns in $(ip netns list 2>/dev/null | awk '$1 ~ /^wgt-/ {print $1}'); do
+    [[ $ns =~ ^wgt-([0-9]+)- && ! -d /proc/${BASH_REMATCH[1]} ]] && ip netns del "$ns"
+  done
+  return 0
+}
+trap leave_nothing EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+filter=()
+[[ -n $fast ]] && filter=(--filter "needs!=system")
+for project in tests/*/*.Tests.csproj; do
+  name=$(basename "$project" .Tests.csproj)
+  status=0
+  dotnet test "$project" -c Release --no-build --nologo "${filter[@]}" >"$log" 2>&1 || status=$?
+  # "Passed!  - Failed:     0, Passed:    42, Skipped:     0, Total:    42, ..."
+  line=$(grep -E '^(Passed|Failed|Skipped)! ' "$log" | tail -1 || true)
+  if [[ $line =~ Failed:\ +([0-9]+),\ Passed:\ +([0-9]+),\ Skipped:\ +([0-9]+) ]]; then
+    f=${BASH_REMATCH[1]} p=${BASH_REMATCH[2]} s=${BASH_REMATCH[3]}
+    f=$((f + s)) # a skipped test has shown nothing
+    ((status && !f)) && f=1
+    count "$p" "$f"
+    if ((f)); then cat "$log"; printf '   %s%s: %s passed, %s failed%s\n' "$red" "$name" "$p" "$f" "$plain"; else ok "$name: $p"; fi
+  elif [[ -n $fast ]] && grep -q 'No test matches' "$log"; then
+    note "$name: none without the system"
+  else
+    cat "$log"
+    count 0 1
+  fi
+done
+
+if [[ -z $fast ]]; then
+  scenarios=("./demo.sh --smoke")
+  for script in e2e/scenarios/*.sh; do [[ -e $script ]] && scenarios+=("$script"); done
+  for scenario in "${scenarios[@]}"; do
+    step "$scenario"
+    if $scenario >"$log" 2>&1; then
+      count 1 0
+      ok "$(grep -c ' ok ' "$log") checks"
+    else
+      count 0 1
+      cat "$log"
+      printf '   %s%s failed%s\n' "$red" "$scenario" "$plain"
+    fi
+  done
+fi
+
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0 && passed > 0))
