@@ -69,7 +69,7 @@ internal sealed partial class Peer
         }
 
         _cookies.WriteMacs(message, now);
-        outbox.Commit(this, endpoint.Value, message.Length);
+        outbox.Commit(this, PathTo(endpoint), Messages.HandshakeTrafficClass, message.Length);
         _outstanding = handshake;
         _lastTimestampSent = timestamp;
         _lastInitiationSent = now;
@@ -79,7 +79,7 @@ internal sealed partial class Peer
     }
 
     /// <summary>Authenticates an initiation that claims to be from this peer, answers it, and makes the next session.</summary>
-    public DropReason AcceptInitiation(NoiseHandshake handshake, ReadOnlySpan<byte> initiation, in Endpoint from, Instant now, Outbox outbox)
+    public DropReason AcceptInitiation(NoiseHandshake handshake, ReadOnlySpan<byte> initiation, in Path from, Instant now, Outbox outbox)
     {
         lock (_gate)
         {
@@ -108,7 +108,7 @@ internal sealed partial class Peer
         }
     }
 
-    private DropReason Respond(NoiseHandshake handshake, in Endpoint to, Instant now, Outbox outbox)
+    private DropReason Respond(NoiseHandshake handshake, in Path to, Instant now, Outbox outbox)
     {
         handshake.LocalIndex = _core.Indices.Add(this);
         var message = outbox.Reserve(Messages.ResponseLength)[..Messages.ResponseLength];
@@ -120,14 +120,14 @@ internal sealed partial class Peer
 
         _cookies.WriteMacs(message, now);
         RotateAsResponder(MakeSession(handshake, isInitiator: false, now));
-        outbox.Commit(this, to, message.Length);
+        outbox.Commit(this, to, Messages.HandshakeTrafficClass, message.Length);
         Counters.Sent(message.Length);
         AuthenticatedSent(now);
         return DropReason.None;
     }
 
     /// <summary>Takes the response to our initiation; the new session is in use at once (S7).</summary>
-    public DropReason AcceptResponse(ReadOnlySpan<byte> response, in Endpoint from, Instant now, Outbox outbox)
+    public DropReason AcceptResponse(ReadOnlySpan<byte> response, in Path from, Instant now, Outbox outbox)
     {
         lock (_gate)
         {
@@ -187,6 +187,7 @@ internal sealed partial class Peer
             Counters.Rekeyed();
         }
 
+        TakesRuns = true;
         SessionMade(now);
         return session;
     }
@@ -255,10 +256,15 @@ internal sealed partial class Peer
         Counters.Completed(asInitiator);
     }
 
-    private void GiveUpHandshake(Instant now)
+    private void GiveUpHandshake(Instant now, Outbox outbox)
     {
         EndOutstanding();
         Counters.GaveUp();
+        if (_staged.TryPeek(out var packet))
+        {
+            _core.Refuse(packet, now, outbox);
+        }
+
         Counters.Drops.Add(DropReason.NoSession, _staged.Count);
         _staged.Clear();
         Disarm(ref _keepaliveAt);

@@ -44,10 +44,11 @@ internal sealed partial class Peer
             {
                 if (now - _attemptsStarted >= Limits.RekeyAttemptTime)
                 {
-                    GiveUpHandshake(now);
+                    GiveUpHandshake(now, outbox);
                 }
                 else
                 {
+                    ForgetLocalAddress(); // perhaps that is why there was no answer
                     StartHandshake(isRetry: true, now, outbox);
                 }
             }
@@ -65,6 +66,7 @@ internal sealed partial class Peer
 
             if (TakeIfDue(ref _newHandshakeAt, now))
             {
+                ForgetLocalAddress();
                 StartHandshake(isRetry: false, now, outbox);
             }
 

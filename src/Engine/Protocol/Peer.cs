@@ -17,6 +17,7 @@ internal sealed partial class Peer
     private StaticIdentity? _identity; // null: no handshake is possible
     private volatile EndpointHolder? _endpoint;
     private long _lastHandshakeTicks; // one word, so that it can be read whole
+    private volatile bool _takesRuns = true;
     private bool _removed;
 
     public Peer(ProtocolCore core, PublicKey publicKey, long sequence)
@@ -28,7 +29,8 @@ internal sealed partial class Peer
         _cookies = new CookieJar(publicKey);
     }
 
-    private sealed record EndpointHolder(Endpoint Value); // a reference, so that it can be read whole without a lock
+    // a reference, so that it can be read whole without a lock
+    private sealed record EndpointHolder(Path Path, int Epoch);
 
     public PublicKey PublicKey { get; }
 
@@ -39,7 +41,7 @@ internal sealed partial class Peer
 
     public PeerCounters Counters { get; } = new();
 
-    public Endpoint Endpoint => _endpoint?.Value ?? default;
+    public Endpoint Endpoint => _endpoint?.Path.Remote ?? default;
 
     /// <summary>The key if there is one, for the UAPI.</summary>
     public SecretKey? PresharedKey
@@ -66,13 +68,42 @@ internal sealed partial class Peer
 
     public void ForgetEndpoint() => _endpoint = null;
 
-    public void SetEndpoint(in Endpoint endpoint)
+    /// <summary>Where the peer was heard, or is said to be; datagrams to it go back that way.</summary>
+    public void SetEndpoint(in Path path)
     {
-        if (_endpoint is not { } known || known.Value != endpoint)
+        var epoch = _core.LocalAddressEpoch;
+        if (_endpoint is not { } known || known.Epoch != epoch || known.Path != path)
         {
-            _endpoint = new EndpointHolder(endpoint);
+            if (known is null || known.Path.Remote != path.Remote)
+            {
+                TakesRuns = true; // another path, another MTU
+            }
+
+            _endpoint = new EndpointHolder(path, epoch);
         }
     }
+
+    /// <summary>The kernel chooses the local address until the peer is heard again: a send from the known one failed, or went unanswered.</summary>
+    public void ForgetLocalAddress()
+    {
+        if (_endpoint is { } known && known.Path.Local.IsKnown)
+        {
+            _endpoint = known with { Path = new Path(known.Path.Remote) };
+        }
+    }
+
+    /// <summary>
+    /// False when the system refused to send several datagrams to this peer at once, most likely for a path MTU below theirs; they are
+    /// then sent one by one, and fragmented, until the next session or endpoint.
+    /// </summary>
+    public bool TakesRuns
+    {
+        get => _takesRuns;
+        set => _takesRuns = value;
+    }
+
+    private Path PathTo(EndpointHolder endpoint) =>
+        endpoint.Epoch == _core.LocalAddressEpoch ? endpoint.Path : new Path(endpoint.Path.Remote);
 
     /// <summary>Takes effect with the next handshake.</summary>
     public void SetPresharedKey(SecretKey key)
@@ -177,7 +208,7 @@ internal sealed class PeerCounters
 
     public void ReceivedPacket() => Interlocked.Increment(ref _receivedPackets);
 
-    public void SentPacket() => Interlocked.Increment(ref _sentPackets);
+    public void AddSentPackets(int count) => Interlocked.Add(ref _sentPackets, count);
 
     public void InitiationSent() => Interlocked.Increment(ref _initiationsSent);
 

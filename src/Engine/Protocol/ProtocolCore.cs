@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using WgMesh.Engine.Device;
+using WgMesh.Engine.Offload;
 using WgMesh.Engine.Routing;
 
 namespace WgMesh.Engine.Protocol;
@@ -26,6 +27,8 @@ internal sealed class ProtocolCore
     private volatile CookieChecker? _checker;
     private volatile int _mtu = 1420;
     private long _underLoadUntil;
+    private int _localAddressEpoch;
+    private readonly TokenBucket _refusals = new(Limits.RefusalsPerSecond, Limits.RefusalBurst);
 
     /// <param name="time">Gives the wall clock for timestamps; the monotonic time is handed in with each call.</param>
     /// <param name="random">Gives keys, indices, nonces and jitter.</param>
@@ -65,15 +68,25 @@ internal sealed class ProtocolCore
 
     public Instant NextDeadline => Timers.Next;
 
+    /// <summary>Local addresses that were learned in an earlier epoch are not used.</summary>
+    internal int LocalAddressEpoch => Volatile.Read(ref _localAddressEpoch);
+
     /// <summary>A packet from the interface.</summary>
-    public DropReason Send(ReadOnlySpan<byte> packet, Instant now, Outbox outbox)
+    public DropReason Send(ReadOnlySpan<byte> packet, Instant now, Outbox outbox) =>
+        IpPacket.TryGetLength(packet, out var length)
+            ? Send(SuperPacket.Single(packet[..length]), now, outbox)
+            : Drops.Add(DropReason.Malformed);
+
+    /// <summary>One packet from the interface, or several that share their addresses.</summary>
+    public DropReason Send(in SuperPacket packets, Instant now, Outbox outbox)
     {
-        if (!IpPacket.TryGetLength(packet, out var length) || AllowedIps.LookupDestination(packet[..length]) is not { } peer)
+        if (AllowedIps.LookupDestination(packets.Packet) is { } peer)
         {
-            return Drops.Add(DropReason.NoPeer);
+            return peer.Send(packets, now, outbox);
         }
 
-        return peer.Send(packet[..length], now, outbox);
+        Refuse(packets.Packet, now, outbox);
+        return Drops.Add(DropReason.NoPeer, packets.Count);
     }
 
     /// <summary>A transport message from the network; opened in place.</summary>
@@ -83,7 +96,7 @@ internal sealed class ProtocolCore
     /// <param name="outbox">Takes what is to be sent because of it.</param>
     /// <param name="peer">Whose it is, if it was not dropped.</param>
     /// <param name="packetLength">Bytes of the inner packet, at offset 16 of the message; 0 for none.</param>
-    public DropReason ReceiveTransport(Span<byte> message, in Endpoint from, Instant now, Outbox outbox, out Peer? peer, out int packetLength)
+    public DropReason ReceiveTransport(Span<byte> message, in Path from, Instant now, Outbox outbox, out Peer? peer, out int packetLength)
     {
         packetLength = 0;
         if (Indices.Find(Messages.Receiver(message)) is not Session session)
@@ -103,7 +116,7 @@ internal sealed class ProtocolCore
     /// <param name="backlog">How many handshake messages wait behind this one.</param>
     /// <param name="now">The time.</param>
     /// <param name="outbox">Takes the answer.</param>
-    public DropReason ReceiveHandshake(MessageType type, ReadOnlySpan<byte> message, in Endpoint from, int backlog, Instant now, Outbox outbox)
+    public DropReason ReceiveHandshake(MessageType type, ReadOnlySpan<byte> message, in Path from, int backlog, Instant now, Outbox outbox)
     {
         if (_identity is not { } identity || _checker is not { } checker)
         {
@@ -124,14 +137,14 @@ internal sealed class ProtocolCore
 
         if (IsUnderLoad(backlog, now))
         {
-            if (!checker.HasValidMac2(message, from, now))
+            if (!checker.HasValidMac2(message, from.Remote, now))
             {
-                checker.WriteReply(message, from, now, outbox.Reserve(Messages.CookieReplyLength));
-                outbox.Commit(null, from, Messages.CookieReplyLength);
+                checker.WriteReply(message, from.Remote, now, outbox.Reserve(Messages.CookieReplyLength));
+                outbox.Commit(null, from, Messages.HandshakeTrafficClass, Messages.CookieReplyLength);
                 return Drops.Add(DropReason.UnderLoad);
             }
 
-            if (!_rateLimiter.Allow(from, now))
+            if (!_rateLimiter.Allow(from.Remote, now))
             {
                 return Drops.Add(DropReason.RateLimited);
             }
@@ -154,6 +167,12 @@ internal sealed class ProtocolCore
             ? peer.AcceptInitiation(handshake, message, from, now, outbox)
             : Drops.Add(DropReason.UnknownPeer);
     }
+
+    /// <summary>
+    /// The host's routes or addresses changed: what peers once reached us by may no longer be the way back, so the kernel chooses until
+    /// they have been heard again.
+    /// </summary>
+    public void ForgetLocalAddresses() => Interlocked.Increment(ref _localAddressEpoch);
 
     /// <summary>Does what the timers of all peers have due.</summary>
     public void Advance(Instant now, Outbox outbox)
@@ -322,6 +341,18 @@ internal sealed class ProtocolCore
         _peers.TryRemove(peer.PublicKey, out _);
         peer.Remove();
         _removed++;
+    }
+
+    /// <summary>
+    /// Tells a packet's sender that there is no way, as the kernel's WireGuard does; as seldom as the kernel's own ICMP is, so
+    /// that a flood to nowhere does not become two.
+    /// </summary>
+    internal void Refuse(ReadOnlySpan<byte> packet, Instant now, Outbox outbox)
+    {
+        if (_refusals.TryTake(now))
+        {
+            outbox.Refuse(packet);
+        }
     }
 
     private Peer? FindPeer(uint index) => Indices.Find(index) switch

@@ -1,3 +1,5 @@
+using WgMesh.Engine.Offload;
+
 namespace WgMesh.Engine.Protocol;
 
 /// <summary>Packets that wait for a session, in order; when it is full the oldest makes room. Under the peer's lock, but for <see cref="Count"/>.</summary>
@@ -10,7 +12,7 @@ internal sealed class StagedPackets(int capacity)
     public int Count => Volatile.Read(ref _count);
 
     /// <returns>True if the oldest packet was dropped for this one.</returns>
-    public bool Enqueue(ReadOnlySpan<byte> packet)
+    public bool Enqueue(in SuperPacket packets, int index)
     {
         var full = _packets.Count == capacity;
         if (full)
@@ -18,7 +20,9 @@ internal sealed class StagedPackets(int capacity)
             _packets.Dequeue();
         }
 
-        _packets.Enqueue(packet.ToArray());
+        var packet = new byte[packets.LengthOf(index)];
+        packets.CopyTo(index, packet);
+        _packets.Enqueue(packet);
         Volatile.Write(ref _count, _packets.Count);
         return full;
     }

@@ -30,7 +30,8 @@ internal static class AgentProcess
             }));
         var log = loggers.CreateLogger("wgmesh.agent");
         using var key = NodeKey.LoadOrCreate(options.StateFolder, log);
-        using var dataPlane = NodeDataPlane.Open(options.Interface);
+        using var dataPlane = NodeDataPlane.Open(
+            new DeviceOptions { Name = options.Interface, Disabled = options.DisabledOffloads, Report = log.DeviceReported });
         if (dataPlane.ApplyDevice(new() { PrivateKey = key }) is { } error)
         {
             throw new AgentException($"The device refuses the private key: {error.Message}");
