@@ -138,6 +138,13 @@ public sealed class WireGuardDevice : IDisposable
     /// <summary>Packets and messages dropped for a reason that no peer can be blamed for.</summary>
     internal long Drops(DropReason reason) => _core.Drops[reason];
 
+    /// <summary>Drops of all peers.</summary>
+    internal long PeerDrops(DropReason reason) => _core.Peers.Sum(peer => peer.Counters.Drops[reason]);
+
+    internal Offloads OffloadsInUse => _offloads.On;
+
+    internal long OffloadRefusals(Offloads offload) => _offloads.Refusals(offload);
+
     /// <summary>Ends the device: its threads, its sockets, its keys and, unless it is kept, its interface.</summary>
     public void Dispose()
     {
