@@ -79,7 +79,7 @@ internal sealed class InboundLane(
         transmitter.Transmit(_outbox, sockets);
     }
 
-    private void Carry(int offset, int length, in Path from, byte trafficClass, Instant now)
+    private void Carry(int offset, int length, in UdpPath from, byte trafficClass, Instant now)
     {
         var datagram = _batch.Buffer.AsSpan(offset, length);
         var type = Messages.Classify(datagram);

@@ -109,7 +109,7 @@ internal sealed class Transmitter(ProtocolCore core, OffloadSwitches offloads, T
         if (run.To.Local.IsKnown && errno != Errno.EAGAIN)
         {
             peer?.ForgetLocalAddress();
-            run = run with { To = new Path(run.To.Remote) };
+            run = run with { To = new UdpPath(run.To.Remote) };
             if (TrySend(memory, socket, run, out errno))
             {
                 return;

@@ -320,6 +320,14 @@ public sealed class WireGuardDevice : IDisposable
 
         try
         {
+            if (events.Exists(happened => happened is LinkEvent.LinkGone or LinkEvent.Resync))
+            {
+                // perhaps it was ours, and has gone to another namespace, where it is to be followed
+                var links = LinkMonitor.Open(_tun);
+                _links.Dispose();
+                _links = links;
+            }
+
             _core.Mtu = _tun.GetMtu();
         }
         catch (LinuxException e) when (e.Errno is Linux.Interop.Errno.EBADFD or Linux.Interop.Errno.ENODEV)

@@ -19,7 +19,7 @@ internal sealed class Outbox
     /// <param name="TrafficClass">Of the outer IP header: DSCP and ECN.</param>
     /// <param name="Offset">In <see cref="Memory"/>; datagrams follow each other without gaps.</param>
     /// <param name="Length">In bytes.</param>
-    public readonly record struct Datagram(Peer? Peer, Path Path, byte TrafficClass, int Offset, int Length)
+    public readonly record struct Datagram(Peer? Peer, UdpPath Path, byte TrafficClass, int Offset, int Length)
     {
         public Endpoint To => Path.Remote;
     }
@@ -51,7 +51,7 @@ internal sealed class Outbox
     }
 
     /// <summary>Keeps the first <paramref name="length"/> bytes that were reserved.</summary>
-    public void Commit(Peer? peer, in Path path, byte trafficClass, int length)
+    public void Commit(Peer? peer, in UdpPath path, byte trafficClass, int length)
     {
         if (Count == _datagrams.Length)
         {

@@ -79,7 +79,7 @@ internal sealed partial class Peer
     }
 
     /// <summary>Authenticates an initiation that claims to be from this peer, answers it, and makes the next session.</summary>
-    public DropReason AcceptInitiation(NoiseHandshake handshake, ReadOnlySpan<byte> initiation, in Path from, Instant now, Outbox outbox)
+    public DropReason AcceptInitiation(NoiseHandshake handshake, ReadOnlySpan<byte> initiation, in UdpPath from, Instant now, Outbox outbox)
     {
         lock (_gate)
         {
@@ -108,7 +108,7 @@ internal sealed partial class Peer
         }
     }
 
-    private DropReason Respond(NoiseHandshake handshake, in Path to, Instant now, Outbox outbox)
+    private DropReason Respond(NoiseHandshake handshake, in UdpPath to, Instant now, Outbox outbox)
     {
         handshake.LocalIndex = _core.Indices.Add(this);
         var message = outbox.Reserve(Messages.ResponseLength)[..Messages.ResponseLength];
@@ -127,7 +127,7 @@ internal sealed partial class Peer
     }
 
     /// <summary>Takes the response to our initiation; the new session is in use at once (S7).</summary>
-    public DropReason AcceptResponse(ReadOnlySpan<byte> response, in Path from, Instant now, Outbox outbox)
+    public DropReason AcceptResponse(ReadOnlySpan<byte> response, in UdpPath from, Instant now, Outbox outbox)
     {
         lock (_gate)
         {

@@ -168,7 +168,7 @@ internal sealed partial class Peer
     /// <param name="now">The time.</param>
     /// <param name="outbox">Takes what this packet lets us send.</param>
     /// <param name="packetLength">Bytes of the inner packet at offset 16 of the message; 0 for a keepalive.</param>
-    public DropReason Receive(Session session, Span<byte> message, in Path from, Instant now, Outbox outbox, out int packetLength)
+    public DropReason Receive(Session session, Span<byte> message, in UdpPath from, Instant now, Outbox outbox, out int packetLength)
     {
         packetLength = 0;
         if (session.IsExpired(now))

@@ -30,7 +30,7 @@ internal sealed partial class Peer
     }
 
     // a reference, so that it can be read whole without a lock
-    private sealed record EndpointHolder(Path Path, int Epoch);
+    private sealed record EndpointHolder(UdpPath Path, int Epoch);
 
     public PublicKey PublicKey { get; }
 
@@ -69,12 +69,12 @@ internal sealed partial class Peer
     public void ForgetEndpoint() => _endpoint = null;
 
     /// <summary>Where the peer was heard, or is said to be; datagrams to it go back that way.</summary>
-    public void SetEndpoint(in Path path)
+    public void SetEndpoint(in UdpPath path)
     {
         var epoch = _core.LocalAddressEpoch;
         if (_endpoint is not { } known || known.Epoch != epoch || known.Path != path)
         {
-            if (known is null || known.Path.Remote != path.Remote)
+            if (_endpoint?.Path.Remote != path.Remote)
             {
                 TakesRuns = true; // another path, another MTU
             }
@@ -88,7 +88,7 @@ internal sealed partial class Peer
     {
         if (_endpoint is { } known && known.Path.Local.IsKnown)
         {
-            _endpoint = known with { Path = new Path(known.Path.Remote) };
+            _endpoint = known with { Path = new UdpPath(known.Path.Remote) };
         }
     }
 
@@ -102,8 +102,8 @@ internal sealed partial class Peer
         set => _takesRuns = value;
     }
 
-    private Path PathTo(EndpointHolder endpoint) =>
-        endpoint.Epoch == _core.LocalAddressEpoch ? endpoint.Path : new Path(endpoint.Path.Remote);
+    private UdpPath PathTo(EndpointHolder endpoint) =>
+        endpoint.Epoch == _core.LocalAddressEpoch ? endpoint.Path : new UdpPath(endpoint.Path.Remote);
 
     /// <summary>Takes effect with the next handshake.</summary>
     public void SetPresharedKey(SecretKey key)

@@ -96,7 +96,7 @@ internal sealed class ProtocolCore
     /// <param name="outbox">Takes what is to be sent because of it.</param>
     /// <param name="peer">Whose it is, if it was not dropped.</param>
     /// <param name="packetLength">Bytes of the inner packet, at offset 16 of the message; 0 for none.</param>
-    public DropReason ReceiveTransport(Span<byte> message, in Path from, Instant now, Outbox outbox, out Peer? peer, out int packetLength)
+    public DropReason ReceiveTransport(Span<byte> message, in UdpPath from, Instant now, Outbox outbox, out Peer? peer, out int packetLength)
     {
         packetLength = 0;
         if (Indices.Find(Messages.Receiver(message)) is not Session session)
@@ -116,7 +116,7 @@ internal sealed class ProtocolCore
     /// <param name="backlog">How many handshake messages wait behind this one.</param>
     /// <param name="now">The time.</param>
     /// <param name="outbox">Takes the answer.</param>
-    public DropReason ReceiveHandshake(MessageType type, ReadOnlySpan<byte> message, in Path from, int backlog, Instant now, Outbox outbox)
+    public DropReason ReceiveHandshake(MessageType type, ReadOnlySpan<byte> message, in UdpPath from, int backlog, Instant now, Outbox outbox)
     {
         if (_identity is not { } identity || _checker is not { } checker)
         {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Google.Protobuf;
+using WgMesh.Engine.Device;
 using WgMesh.Engine.Uapi;
 using WgMesh.NodeAgent.DataPlane;
 using WgMesh.NodeAgent.Identity;

@@ -156,7 +156,7 @@ public sealed class DataPathTests : IDisposable
         _pair.PingRight();
         using var sender = _pair.LeftHost.Run(() => UdpSocket.Bind(false, 0));
         using var receiver = _pair.RightHost.Run(() => UdpSocket.Bind(false, 0));
-        var to = new Path(Endpoint.From(new IPEndPoint(IPAddress.Parse("10.0.0.2"), receiver.Port)));
+        var to = new UdpPath(Endpoint.From(new IPEndPoint(IPAddress.Parse("10.0.0.2"), receiver.Port)));
 
         Assert.Equal(NotEct, Carry(NotEct));
         Assert.Equal(Ect0, Carry(Ect0));

@@ -4,7 +4,7 @@ namespace WgMesh.Engine;
 /// <param name="Address">IPv4 addresses in the low 32 bits.</param>
 /// <param name="InterfaceIndex">The interface that it came in by, for link-local IPv6 addresses; else 0.</param>
 /// <param name="IsIPv6">The family of <paramref name="Address"/>.</param>
-public readonly record struct LocalAddress(UInt128 Address, uint InterfaceIndex, bool IsIPv6)
+internal readonly record struct LocalAddress(UInt128 Address, uint InterfaceIndex, bool IsIPv6)
 {
     /// <summary>False for <c>default</c>.</summary>
     public bool IsKnown => Address != 0;
@@ -16,8 +16,8 @@ public readonly record struct LocalAddress(UInt128 Address, uint InterfaceIndex,
 /// </summary>
 /// <param name="Remote">The peer's end.</param>
 /// <param name="Local">Our end, if it matters.</param>
-public readonly record struct Path(Endpoint Remote, LocalAddress Local = default)
+internal readonly record struct UdpPath(Endpoint Remote, LocalAddress Local = default)
 {
     /// <summary>To an endpoint, from the address that the kernel chooses.</summary>
-    public static implicit operator Path(in Endpoint remote) => new(remote);
+    public static implicit operator UdpPath(in Endpoint remote) => new(remote);
 }
