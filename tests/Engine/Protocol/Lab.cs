@@ -208,6 +208,10 @@ internal sealed class Host
                 Received.Add(bytes[Messages.TransportHeaderLength..][..length]);
             }
         }
+        else if (type == MessageType.None)
+        {
+            Outcomes.Add(Core.Drops.Add(DropReason.Malformed)); // as the device does
+        }
         else
         {
             Outcomes.Add(Core.ReceiveHandshake(type, bytes, frame.From, Backlog, _lab.Now, _outbox));
