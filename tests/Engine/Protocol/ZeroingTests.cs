@@ -69,6 +69,22 @@ public class ZeroingTests
     }
 
     [Fact]
+    public void What_two_static_keys_agree_on_is_computed_beforehand_and_stands_nowhere_in_memory_once_the_peer_is_gone()
+    {
+        var lab = new Lab();
+        var seed = RandomNumberGenerator.GetInt32(1 << 20, int.MaxValue); // keys that no other test has
+        Host a = lab.AddHost("192.0.2.1:51820", seed), b = lab.AddHost("192.0.2.2:51820", seed - 1);
+        var publicKey = b.Identity.PublicKey.ToArray();
+        ExpectWiped(
+            secret =>
+            {
+                a.AddPeer(b, "10.0.0.2/32"); // no handshake yet
+                Assert.True(X25519.TryAgree(a.Key.Bytes, publicKey, secret));
+            },
+            () => a.Apply(new PeerUpdate { PublicKey = b.Identity.PublicKey, Remove = true }));
+    }
+
+    [Fact]
     public void What_a_handshake_agreed_on_stands_nowhere_in_memory_once_it_has_ended()
     {
         // the initiator's ephemeral private key, which a retry, a response or giving up puts an end to
@@ -144,7 +160,9 @@ public class ZeroingTests
         Assert.NotSame(session, a.Core.Indices.Find(session.LocalIndex));
     }
 
-    /// <summary>A secret is in memory after it was taken into use, and in none of those places after its end.</summary>
+    /// <summary>A secret is in memory after it was taken into use, and nowhere after its end.</summary>
+    /// <param name="use">Takes 32 random bytes into use, or puts others in their place.</param>
+    /// <param name="end">Is to wipe them.</param>
     private static unsafe void ExpectWiped(SecretAction use, Action end)
     {
         byte local;
