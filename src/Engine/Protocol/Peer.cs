@@ -160,6 +160,8 @@ internal sealed partial class Peer
             WipeKeys();
             _staged.Clear();
             DisarmAll();
+            _core.Timers.Remove(this);
+            _cookies.Dispose();
             CryptographicOperations.ZeroMemory(_presharedKey);
             CryptographicOperations.ZeroMemory(_staticStatic);
             _identity = null;

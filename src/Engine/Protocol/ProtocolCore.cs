@@ -317,6 +317,7 @@ internal sealed class ProtocolCore
         }
 
         var old = _identity;
+        var oldChecker = _checker;
         _identity = identity;
         _checker = identity is null ? null : new CookieChecker(identity.PublicKey, Random);
         foreach (var peer in _peers.Values)
@@ -324,6 +325,7 @@ internal sealed class ProtocolCore
             peer.SetIdentity(identity);
         }
 
+        oldChecker?.Dispose();
         old?.Dispose(); // a handshake that is being read with it fails, as it would a moment later
     }
 

@@ -40,6 +40,17 @@ internal sealed class Lab
         return (lab, a, b);
     }
 
+    /// <summary>A pair with a session that A initiated and B has confirmed; nothing is owed.</summary>
+    public static (Lab Lab, Host A, Host B) Connected()
+    {
+        var (lab, a, b) = Pair();
+        a.Apply(new PeerUpdate { PublicKey = b.Identity.PublicKey, PersistentKeepalive = 25 });
+        a.Apply(new PeerUpdate { PublicKey = b.Identity.PublicKey, PersistentKeepalive = 0 });
+        lab.Deliver();
+        Assert.NotNull(b.Only.Current);
+        return (lab, a, b);
+    }
+
     /// <summary>Delivers what is under way, and what comes of it, until the wire is quiet.</summary>
     public void Deliver()
     {
@@ -102,6 +113,16 @@ internal sealed class Lab
     }
 
     public void Pass(double seconds, bool deliver = true) => Pass(TimeSpan.FromSeconds(seconds), deliver);
+
+    /// <summary>Moves the clock to a moment, to the tick, and lets everyone do what is due then. Delivers nothing.</summary>
+    public void MoveTo(Instant moment)
+    {
+        Time.Advance(moment - Now);
+        foreach (var host in Hosts)
+        {
+            host.Advance();
+        }
+    }
 }
 
 /// <summary>A datagram under way.</summary>
@@ -187,6 +208,10 @@ internal sealed class Host
                 Received.Add(bytes[Messages.TransportHeaderLength..][..length]);
             }
         }
+        else if (type == MessageType.None)
+        {
+            Outcomes.Add(Core.Drops.Add(DropReason.Malformed)); // as the device does
+        }
         else
         {
             Outcomes.Add(Core.ReceiveHandshake(type, bytes, frame.From, Backlog, _lab.Now, _outbox));
@@ -247,6 +272,26 @@ internal sealed class SeededRandom(int seed) : RandomNumberGenerator
     /// <summary>Called once, in the middle of whatever asks for randomness next.</summary>
     public Action? Next { get; set; }
 
+    /// <summary>Given out first, one for each request of its length, before the seed has its say.</summary>
+    public Queue<byte[]> Script { get; } = new();
+
+    /// <summary>What an initiation asks for: its index, its ephemeral key, and the jitter of its retransmission.</summary>
+    public void ScriptInitiation(uint index, double jitter, byte[]? ephemeral = null)
+    {
+        Script.Enqueue(BitConverter.GetBytes(index));
+        if (ephemeral is null)
+        {
+            ephemeral = new byte[32];
+            _random.NextBytes(ephemeral);
+        }
+
+        Script.Enqueue(ephemeral);
+        ScriptJitter(jitter);
+    }
+
+    /// <param name="share">Of the greatest jitter, 0 to 1.</param>
+    public void ScriptJitter(double share) => Script.Enqueue(BitConverter.GetBytes((uint)(share * uint.MaxValue)));
+
     public override void GetBytes(byte[] data) => GetBytes(data.AsSpan());
 
     public override void GetBytes(Span<byte> data)
@@ -254,6 +299,13 @@ internal sealed class SeededRandom(int seed) : RandomNumberGenerator
         var next = Next;
         Next = null;
         next?.Invoke();
+        if (Script.TryPeek(out var bytes))
+        {
+            Assert.Equal(bytes.Length, data.Length); // the engine asks for something else than the test thinks
+            Script.Dequeue().CopyTo(data);
+            return;
+        }
+
         _random.NextBytes(data);
     }
 }
