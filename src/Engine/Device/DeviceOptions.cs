@@ -1,3 +1,6 @@
+using System.Collections.Immutable;
+using WgMesh.Engine.Protocol;
+
 namespace WgMesh.Engine.Device;
 
 /// <summary>How to open a device.</summary>
@@ -8,4 +11,7 @@ public sealed record DeviceOptions
 
     /// <summary>UDP port to start with; 0 picks one at random.</summary>
     public ushort ListenPort { get; init; }
+
+    /// <summary>The protocol versions to speak, the default first. Not to be chosen from outside: a version comes with the code for it.</summary>
+    internal ImmutableArray<ProtocolVersion> Versions { get; init; } = ProtocolVersion.Spoken;
 }

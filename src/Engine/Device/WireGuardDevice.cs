@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Linux.Netlink;
@@ -37,11 +38,11 @@ public sealed class WireGuardDevice : IDisposable
     private uint _mark;
     private bool _disposed;
 
-    private WireGuardDevice(TunDevice tun, UdpSocketPair sockets, LinkMonitor links)
+    private WireGuardDevice(TunDevice tun, UdpSocketPair sockets, LinkMonitor links, ImmutableArray<ProtocolVersion> versions)
     {
         _tun = tun;
         _links = links;
-        _core = new ProtocolCore(BootClock.Instance, RandomNumberGenerator.Create(), _wake.Signal) { Mtu = tun.GetMtu() };
+        _core = new ProtocolCore(BootClock.Instance, RandomNumberGenerator.Create(), _wake.Signal, versions) { Mtu = tun.GetMtu() };
         _metrics = new DeviceMetrics(tun.Name, _core);
         _binding = new Binding(this, sockets);
         StartThread("tun", CarryOut);
@@ -66,7 +67,7 @@ public sealed class WireGuardDevice : IDisposable
         {
             sockets = UdpSocketPair.Bind(options.ListenPort);
             links = LinkMonitor.Open();
-            return new WireGuardDevice(tun, sockets, links);
+            return new WireGuardDevice(tun, sockets, links, options.Versions);
         }
         catch
         {
@@ -90,7 +91,7 @@ public sealed class WireGuardDevice : IDisposable
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             // first what can fail
-            if ((ProtocolCore.Validate(update) ?? Rebind(update)) is { } error)
+            if ((_core.Validate(update) ?? Rebind(update)) is { } error)
             {
                 return error;
             }
@@ -115,6 +116,7 @@ public sealed class WireGuardDevice : IDisposable
         ListenPort = _binding.Sockets.Port,
         FirewallMark = _mark,
         Mtu = _core.Mtu,
+        ProtocolVersions = [.. _core.Versions.Select(version => version.Number).Order()],
         Peers = [.. _core.Peers.Select(Snapshot)],
     };
 
@@ -166,7 +168,8 @@ public sealed class WireGuardDevice : IDisposable
         SentBytes = (ulong)peer.Counters.SentBytes,
         ReceivedPackets = (ulong)peer.Counters.ReceivedPackets,
         SentPackets = (ulong)peer.Counters.SentPackets,
-        ProtocolVersion = ProtocolVersion.One.Number,
+        ProtocolVersion = peer.Version.Number,
+        SessionVersion = peer.Current?.Version.Number,
     };
 
     private DeviceError? Rebind(DeviceUpdate update)

@@ -18,6 +18,8 @@ internal sealed partial class Peer
     private volatile EndpointHolder? _endpoint;
     private long _lastHandshakeTicks; // one word, so that it can be read whole
     private bool _removed;
+    private volatile ProtocolVersion _version;
+    private uint _shown; // the newest version that the peer started a handshake in since ours was configured; under the lock
 
     public Peer(ProtocolCore core, PublicKey publicKey, long sequence)
     {
@@ -26,6 +28,7 @@ internal sealed partial class Peer
         Sequence = sequence;
         Name = publicKey.ToString();
         _cookies = new CookieJar(publicKey);
+        _version = core.Versions[0];
     }
 
     private sealed record EndpointHolder(Endpoint Value); // a reference, so that it can be read whole without a lock
@@ -50,6 +53,27 @@ internal sealed partial class Peer
             {
                 var key = new SecretKey(_presharedKey);
                 return key.IsZero ? null : key;
+            }
+        }
+    }
+
+    /// <summary>
+    /// What we start handshakes in. A live session of another version stays in use until its initiator replaces it, which it does
+    /// when it next sends, so that a link moves without a gap. The peer may start handshakes in any version that is spoken here, since
+    /// it cannot be configured at the same instant; but not in an older one than ours once it has started one in ours (see
+    /// <see cref="AcceptInitiation"/>): whoever has broken the old version cannot lead a link that has moved back to it.
+    /// </summary>
+    public ProtocolVersion Version
+    {
+        get => _version;
+        set
+        {
+            lock (_gate)
+            {
+                if (_version != value)
+                {
+                    (_version, _shown) = (value, 0);
+                }
             }
         }
     }

@@ -159,7 +159,7 @@ internal sealed class Host
 
     public void Apply(DeviceUpdate update)
     {
-        Assert.Null(ProtocolCore.Validate(update));
+        Assert.Null(Core.Validate(update));
         Core.Apply(update, _lab.Now, _outbox);
         Transmit();
     }
