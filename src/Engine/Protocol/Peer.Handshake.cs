@@ -94,7 +94,7 @@ internal sealed partial class Peer
             }
 
             // before anything of it is believed, its timestamp too: in a broken version anybody could have made it
-            if (handshake.Version.Number < Math.Min(_version.Number, _shown))
+            if (handshake.Version.Number < Math.Min(_version.Number, _calledIn))
             {
                 return Counters.Failed(asInitiator: false, DropReason.VersionRefused);
             }
@@ -104,7 +104,7 @@ internal sealed partial class Peer
                 return Counters.Failed(asInitiator: false, DropReason.HandshakeFlood);
             }
 
-            _shown = Math.Max(_shown, handshake.Version.Number);
+            _calledIn = handshake.Version.Number;
             _lastTimestampReceived = timestamp;
             _lastInitiationReceived = now;
             SetEndpoint(from);

@@ -19,7 +19,7 @@ internal sealed partial class Peer
     private long _lastHandshakeTicks; // one word, so that it can be read whole
     private bool _removed;
     private volatile ProtocolVersion _version;
-    private uint _shown; // the newest version that the peer started a handshake in since ours was configured; under the lock
+    private uint _calledIn; // the version of the last initiation of the peer's that was accepted, 0: none; under the lock
 
     public Peer(ProtocolCore core, PublicKey publicKey, long sequence)
     {
@@ -60,22 +60,13 @@ internal sealed partial class Peer
     /// <summary>
     /// What we start handshakes in. A live session of another version stays in use until its initiator replaces it, which it does
     /// when it next sends, so that a link moves without a gap. The peer may start handshakes in any version that is spoken here, since
-    /// it cannot be configured at the same instant; but not in an older one than ours once it has started one in ours (see
-    /// <see cref="AcceptInitiation"/>): whoever has broken the old version cannot lead a link that has moved back to it.
+    /// it cannot be configured at the same instant; but not in an older one than ours once it has come in ours (see
+    /// <see cref="AcceptInitiation"/>): whoever has broken the old version cannot lead back a link that has moved.
     /// </summary>
     public ProtocolVersion Version
     {
         get => _version;
-        set
-        {
-            lock (_gate)
-            {
-                if (_version != value)
-                {
-                    (_version, _shown) = (value, 0);
-                }
-            }
-        }
+        set => _version = value;
     }
 
     /// <summary>Seconds; 0 is off.</summary>

@@ -214,6 +214,34 @@ public class VersionTests
         Assert.Equal(Two, a.Only.Current!.Version);
     }
 
+    [Fact]
+    public void A_peer_that_was_ahead_of_our_configuration_may_come_back_to_it()
+    {
+        var (lab, a, b) = Pair(Both, Both);
+        Configure(b, 2);
+        Exchange(lab, b, a);
+        lab.Pass(20);
+
+        Configure(b, 1);
+        Exchange(lab, b, a);
+        Assert.Equal(ProtocolVersion.One, a.Only.Current!.Version);
+    }
+
+    [Fact]
+    public void A_peer_that_was_ahead_of_our_configuration_is_held_to_it_once_ours_follows()
+    {
+        var (lab, a, b) = Pair(Both, Both);
+        Configure(b, 2);
+        Exchange(lab, b, a);
+        Configure(a, 2);
+        lab.Pass(20);
+
+        Configure(b, 1);
+        Send(b);
+        lab.Deliver();
+        Assert.Equal(1, a.Only.Counters.Drops[DropReason.VersionRefused]);
+    }
+
     private static (Lab Lab, Host A, Host B) Pair(ImmutableArray<ProtocolVersion> ofA, ImmutableArray<ProtocolVersion> ofB)
     {
         var lab = new Lab();
