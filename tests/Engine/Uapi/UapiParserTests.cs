@@ -78,6 +78,10 @@ public sealed class UapiParserTests
     }
 
     [Fact]
+    public void Whether_a_version_is_spoken_is_for_the_device_to_say() =>
+        Assert.Equal(7u, Parse($"public_key={Key1}\nprotocol_version=7\n").Peers.Single().ProtocolVersion);
+
+    [Fact]
     public void Keys_are_hexadecimal_in_either_case()
     {
         var update = Parse($"private_key={Secret.ToUpperInvariant()}\npublic_key={Key1.ToUpperInvariant()}\n");
