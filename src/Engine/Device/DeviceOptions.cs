@@ -1,3 +1,6 @@
+using System.Collections.Immutable;
+using WgMesh.Engine.Protocol;
+
 namespace WgMesh.Engine.Device;
 
 /// <summary>How to open a device.</summary>
@@ -23,4 +26,7 @@ public sealed record DeviceOptions
     public Action<string>? Report { get; init; }
 
     internal Offloads Wanted => Offloads.All & ~Disabled;
+
+    /// <summary>The protocol versions to speak, the default first. Not to be chosen from outside: a version comes with the code for it.</summary>
+    internal ImmutableArray<ProtocolVersion> Versions { get; init; } = ProtocolVersion.Spoken;
 }

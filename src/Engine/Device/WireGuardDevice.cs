@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Linux.Netlink;
@@ -48,7 +49,7 @@ public sealed class WireGuardDevice : IDisposable
         _routes = routes;
         _offloads = new OffloadSwitches(options.Report);
         _offloads.SwitchOn(Has(tun.Offloads) | Has(sockets));
-        _core = new ProtocolCore(BootClock.Instance, RandomNumberGenerator.Create(), _wake.Signal) { Mtu = tun.GetMtu() };
+        _core = new ProtocolCore(BootClock.Instance, RandomNumberGenerator.Create(), _wake.Signal, options.Versions) { Mtu = tun.GetMtu() };
         _metrics = new DeviceMetrics(tun.Name, _core, _offloads);
         _configurationTransmitter = new Transmitter(_core, _offloads, tun.Queues[0]);
         _wanted = options.Wanted;
@@ -107,7 +108,7 @@ public sealed class WireGuardDevice : IDisposable
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             // first what can fail
-            if ((ProtocolCore.Validate(update) ?? Rebind(update)) is { } error)
+            if ((_core.Validate(update) ?? Rebind(update)) is { } error)
             {
                 return error;
             }
@@ -132,6 +133,7 @@ public sealed class WireGuardDevice : IDisposable
         ListenPort = _binding.Port,
         FirewallMark = _mark,
         Mtu = _core.Mtu,
+        ProtocolVersions = [.. _core.Versions.Select(version => version.Number).Order()],
         Peers = [.. _core.Peers.Select(Snapshot)],
     };
 
@@ -191,7 +193,8 @@ public sealed class WireGuardDevice : IDisposable
         SentBytes = (ulong)peer.Counters.SentBytes,
         ReceivedPackets = (ulong)peer.Counters.ReceivedPackets,
         SentPackets = (ulong)peer.Counters.SentPackets,
-        ProtocolVersion = ProtocolVersion.One.Number,
+        ProtocolVersion = peer.Version.Number,
+        SessionVersion = peer.Current?.Version.Number,
     };
 
     private static UdpSocketPair Bind(ushort port, uint mark, int lanes, Offloads wanted)

@@ -42,6 +42,9 @@ public enum DropReason
     /// <summary>In: an initiation with a timestamp that is not newer than the last one.</summary>
     HandshakeReplayed,
 
+    /// <summary>In: an initiation in an older protocol version than the one that the peer is configured for and has started a handshake in.</summary>
+    VersionRefused,
+
     /// <summary>In: initiations from one peer in too quick a succession.</summary>
     HandshakeFlood,
 

@@ -61,7 +61,7 @@ internal sealed partial class Peer
 
         var handshake = new NoiseHandshake { LocalIndex = _core.Indices.Add(this) };
         var message = outbox.Reserve(Messages.InitiationLength)[..Messages.InitiationLength];
-        if (!handshake.TryCreateInitiation(ProtocolVersion.One, identity, PublicKey, _staticStatic, timestamp, _core.Random, message))
+        if (!handshake.TryCreateInitiation(_version, identity, PublicKey, _staticStatic, timestamp, _core.Random, message))
         {
             _core.Indices.Remove(handshake.LocalIndex);
             handshake.Dispose();
@@ -93,11 +93,18 @@ internal sealed partial class Peer
                 return Counters.Failed(asInitiator: false, DropReason.HandshakeReplayed);
             }
 
+            // before anything of it is believed, its timestamp too: in a broken version anybody could have made it
+            if (handshake.Version.Number < Math.Min(_version.Number, _calledIn))
+            {
+                return Counters.Failed(asInitiator: false, DropReason.VersionRefused);
+            }
+
             if (_lastInitiationReceived is { } last && now - last < Limits.InitiationGap)
             {
                 return Counters.Failed(asInitiator: false, DropReason.HandshakeFlood);
             }
 
+            _calledIn = handshake.Version.Number;
             _lastTimestampReceived = timestamp;
             _lastInitiationReceived = now;
             SetEndpoint(from);
@@ -179,7 +186,7 @@ internal sealed partial class Peer
         Span<byte> keys = stackalloc byte[64];
         handshake.DeriveTransportKeys(keys[..32], keys[32..]);
         var session = new Session(
-            this, _sessionsMade++, handshake.LocalIndex, handshake.RemoteIndex, isInitiator, now, isInitiator ? keys[..32] : keys[32..], isInitiator ? keys[32..] : keys[..32]);
+            this, _sessionsMade++, handshake.Version, handshake.LocalIndex, handshake.RemoteIndex, isInitiator, now, isInitiator ? keys[..32] : keys[32..], isInitiator ? keys[32..] : keys[..32]);
         CryptographicOperations.ZeroMemory(keys);
         _core.Indices.Promote(handshake.LocalIndex, session);
         if (_current is not null)

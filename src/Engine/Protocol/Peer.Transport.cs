@@ -150,7 +150,7 @@ internal sealed partial class Peer
 
     private void AfterSending(Session session, Instant now, Outbox outbox)
     {
-        if (session.NeedsRekeyAfterSending(now))
+        if (session.NeedsRekeyAfterSending(now) || IsOfOldVersion(session))
         {
             lock (_gate)
             {
@@ -158,6 +158,9 @@ internal sealed partial class Peer
             }
         }
     }
+
+    // S14: the link is to move. Only the session's initiator sees to it, so that the two ends do not both start a handshake.
+    private bool IsOfOldVersion(Session session) => session.IsInitiator && session.Version != _version;
 
     /// <summary>
     /// Opens a transport message in place and checks everything that the peer could get wrong: counter, length, source.

@@ -19,6 +19,8 @@ internal sealed partial class Peer
     private long _lastHandshakeTicks; // one word, so that it can be read whole
     private volatile bool _takesRuns = true;
     private bool _removed;
+    private volatile ProtocolVersion _version;
+    private uint _calledIn; // the version of the last initiation of the peer's that was accepted, 0: none; under the lock
 
     public Peer(ProtocolCore core, PublicKey publicKey, long sequence)
     {
@@ -27,6 +29,7 @@ internal sealed partial class Peer
         Sequence = sequence;
         Name = publicKey.ToString();
         _cookies = new CookieJar(publicKey);
+        _version = core.Versions[0];
     }
 
     // a reference, so that it can be read whole without a lock
@@ -54,6 +57,18 @@ internal sealed partial class Peer
                 return key.IsZero ? null : key;
             }
         }
+    }
+
+    /// <summary>
+    /// What we start handshakes in. A live session of another version stays in use until its initiator replaces it, which it does
+    /// when it next sends, so that a link moves without a gap. The peer may start handshakes in any version that is spoken here, since
+    /// it cannot be configured at the same instant; but not in an older one than ours once it has come in ours (see
+    /// <see cref="AcceptInitiation"/>): whoever has broken the old version cannot lead back a link that has moved.
+    /// </summary>
+    public ProtocolVersion Version
+    {
+        get => _version;
+        set => _version = value;
     }
 
     /// <summary>Seconds; 0 is off.</summary>

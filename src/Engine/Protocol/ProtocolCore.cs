@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using WgMesh.Engine.Device;
 using WgMesh.Engine.Offload;
@@ -33,13 +34,18 @@ internal sealed class ProtocolCore
     /// <param name="time">Gives the wall clock for timestamps; the monotonic time is handed in with each call.</param>
     /// <param name="random">Gives keys, indices, nonces and jitter.</param>
     /// <param name="wake">Called, by any thread, when <see cref="NextDeadline"/> has moved closer.</param>
-    public ProtocolCore(TimeProvider time, RandomNumberGenerator random, Action? wake = null)
+    /// <param name="versions">The protocol versions to speak; at least one, the default first. Left out: <see cref="ProtocolVersion.Spoken"/>.</param>
+    public ProtocolCore(TimeProvider time, RandomNumberGenerator random, Action? wake = null, ImmutableArray<ProtocolVersion> versions = default)
     {
+        Versions = versions.IsDefaultOrEmpty ? ProtocolVersion.Spoken : versions;
         Time = time;
         Random = random;
         Indices = new IndexTable(random);
         Timers = new TimerQueue(wake ?? (() => { }));
     }
+
+    /// <summary>The protocol versions spoken here. The first is that of a peer for which none is configured.</summary>
+    public ImmutableArray<ProtocolVersion> Versions { get; }
 
     public TimeProvider Time { get; }
 
@@ -158,7 +164,7 @@ internal sealed class ProtocolCore
         }
 
         using var handshake = new NoiseHandshake();
-        if (!handshake.TryReadInitiator(ProtocolVersion.One, identity, message, out var publicKey))
+        if (!handshake.TryReadInitiator(Versions.AsSpan(), identity, message, out var publicKey))
         {
             return Drops.Add(DropReason.HandshakeFailed);
         }
@@ -185,18 +191,22 @@ internal sealed class ProtocolCore
     }
 
     /// <summary>Why an update cannot be applied; null: it can.</summary>
-    public static DeviceError? Validate(DeviceUpdate update)
+    public DeviceError? Validate(DeviceUpdate update)
     {
         foreach (var peer in update.Peers)
         {
-            if (peer.ProtocolVersion is { } version && version != ProtocolVersion.One.Number)
+            if (peer.ProtocolVersion is { } version && Spoken(version) is null)
             {
-                return new DeviceError(DeviceError.InvalidArgument, $"peer {peer.PublicKey}: protocol_version {version} is not spoken here; 1 is");
+                var spoken = string.Join(", ", Versions.Select(known => known.Number));
+                return new DeviceError(
+                    DeviceError.InvalidArgument, $"peer {peer.PublicKey}: protocol_version {version} is not spoken here; spoken: {spoken}");
             }
         }
 
         return null;
     }
+
+    private ProtocolVersion? Spoken(uint number) => Versions.FirstOrDefault(version => version.Number == number);
 
     /// <summary>Carries out a valid update. Ports and marks are the device's.</summary>
     /// <returns>How many peers are gone.</returns>
@@ -256,6 +266,7 @@ internal sealed class ProtocolCore
             peer.SetPresharedKey(presharedKey);
         }
 
+        peer.Version = (update.ProtocolVersion is { } version ? Spoken(version) : anew ? Versions[0] : null) ?? peer.Version;
         if (update.Endpoint is { } endpoint)
         {
             peer.SetEndpoint(endpoint);

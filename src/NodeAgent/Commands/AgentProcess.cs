@@ -38,8 +38,8 @@ internal static class AgentProcess
             throw new AgentException($"The device refuses the private key: {error.Message}");
         }
 
-        var publicKey = PublicKeyOf(dataPlane);
-        log.Starting(AgentVersion.Text, options.Node, publicKey.ToString());
+        var hello = Hello(options, dataPlane);
+        log.Starting(AgentVersion.Text, options.Node, hello.PublicKey.ToBase64());
 
         var time = TimeProvider.System;
         var status = new AgentStatus();
@@ -68,7 +68,7 @@ internal static class AgentProcess
                 return Readiness.Of(options.Node, status.Current, snapshot, time.GetUtcNow());
             });
         var link = new OperatorLink(
-            Hello(options, publicKey),
+            hello,
             options.Operators,
             new OperatorCredentials(options.CaFile, options.TokenFile),
             applier,
@@ -92,12 +92,6 @@ internal static class AgentProcess
         }
 
         return 0;
-    }
-
-    private static Engine.PublicKey PublicKeyOf(NodeDataPlane dataPlane)
-    {
-        using var snapshot = dataPlane.Snapshot();
-        return snapshot.PublicKey!.Value;
     }
 
     private static async Task StartWebAsync(WebApplication web, IPEndPoint listen, CancellationToken stop)
@@ -128,12 +122,16 @@ internal static class AgentProcess
         }
     }
 
-    private static Hello Hello(RunOptions options, Engine.PublicKey publicKey) => new()
+    private static Hello Hello(RunOptions options, NodeDataPlane dataPlane)
     {
-        Node = options.Node,
-        PublicKey = ByteString.CopyFrom(publicKey.ToArray()),
-        Endpoints = { options.AdvertisedEndpoints.Select(e => e.ToString()) },
-        AgentVersion = AgentVersion.Text,
-        ProtocolVersions = { 1 },
-    };
+        using var snapshot = dataPlane.Snapshot();
+        return new()
+        {
+            Node = options.Node,
+            PublicKey = ByteString.CopyFrom(snapshot.PublicKey!.Value.ToArray()),
+            Endpoints = { options.AdvertisedEndpoints.Select(e => e.ToString()) },
+            AgentVersion = AgentVersion.Text,
+            ProtocolVersions = { snapshot.ProtocolVersions },
+        };
+    }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using WgMesh.Engine.Device;
 using WgMesh.Engine.Protocol;
@@ -22,9 +23,10 @@ internal sealed class Lab
 
     public List<Host> Hosts { get; } = [];
 
-    public Host AddHost(string address, int? seed = null)
+    /// <param name="versions">What the host speaks; left out: what an engine speaks.</param>
+    public Host AddHost(string address, int? seed = null, ImmutableArray<ProtocolVersion> versions = default)
     {
-        var host = new Host(this, address, seed ?? Hosts.Count);
+        var host = new Host(this, address, seed ?? Hosts.Count, versions);
         Hosts.Add(host);
         return host;
     }
@@ -138,13 +140,15 @@ internal sealed class Host
 {
     private readonly Lab _lab;
     private readonly Outbox _outbox = new();
+    private readonly ImmutableArray<ProtocolVersion> _versions;
 
-    public Host(Lab lab, string address, int seed)
+    public Host(Lab lab, string address, int seed, ImmutableArray<ProtocolVersion> versions = default)
     {
         _lab = lab;
+        _versions = versions;
         Address = Ep(address);
         Random = new SeededRandom(seed);
-        Core = new ProtocolCore(lab.Time, Random);
+        Core = new ProtocolCore(lab.Time, Random, versions: versions);
         var key = new byte[32];
         Random.GetBytes(key);
         Key = new SecretKey(key);
@@ -180,7 +184,7 @@ internal sealed class Host
 
     public void Apply(DeviceUpdate update)
     {
-        Assert.Null(ProtocolCore.Validate(update));
+        Assert.Null(Core.Validate(update));
         Core.Apply(update, _lab.Now, _outbox);
         Transmit();
     }
@@ -229,7 +233,7 @@ internal sealed class Host
     /// <summary>Forgets all sessions, as a process that starts anew would; configuration is the test's to repeat.</summary>
     public void Restart()
     {
-        Core = new ProtocolCore(_lab.Time, Random);
+        Core = new ProtocolCore(_lab.Time, Random, versions: _versions);
         Core.Apply(new DeviceUpdate { PrivateKey = Key }, _lab.Now, _outbox);
     }
 

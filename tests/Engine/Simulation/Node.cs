@@ -51,6 +51,10 @@ internal sealed class Node
         Peers = [new PeerUpdate { PublicKey = other.PublicKey, Endpoint = other.Address, AllowedIps = [new(other.Overlay)], Connect = connect }],
     });
 
+    /// <summary>This end of the link is configured for a version of the protocol; the other end is not told.</summary>
+    public void MoveTo(ProtocolVersion version, Node other) =>
+        Apply(new DeviceUpdate { Peers = [new PeerUpdate { PublicKey = other.PublicKey, UpdateOnly = true, ProtocolVersion = version.Number }] });
+
     public void Apply(DeviceUpdate update)
     {
         Core.Apply(update, Now, _outbox);
@@ -124,7 +128,7 @@ internal sealed class Node
 
     private ProtocolCore NewCore()
     {
-        var core = new ProtocolCore(_clock, _random);
+        var core = new ProtocolCore(_clock, _random, versions: [ProtocolVersion.One, TestVersions.Two]);
         core.Apply(new DeviceUpdate { PrivateKey = _key }, Now, _outbox);
         return core;
     }

@@ -24,7 +24,7 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["nodes.yaml"], Node("b", "10.2.0.0/24") + Node("c", "10.3.0.0/24"));
         Put(_files["peers.yaml"], Peer("laptop", 9));
         var first = Start();
-        first.Announce("c", Key(3), ["192.0.2.3:5000"]);
+        first.Announce("c", Key(3), ["192.0.2.3:5000"], VersionSet.One);
         var before = PlanAndKeep(first);
 
         Assert.True(before.SameAs(PlanAndKeep(Start())));
@@ -64,8 +64,8 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         Put(_files["b.yaml"], Node("b", "10.2.0.0/24"));
         var first = Start();
-        first.Announce("a", Key(1), []);
-        first.Announce("b", Key(2), []);
+        first.Announce("a", Key(1), [], VersionSet.One);
+        first.Announce("b", Key(2), [], VersionSet.One);
         PlanAndKeep(first);
         Assert.True(File.Exists(_state["peers/a.yaml"]));
 
@@ -84,7 +84,7 @@ public sealed class StandaloneClusterTests : IDisposable
     {
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var cluster = Start();
-        cluster.Announce("a", Key(1), ["[2001:db8::1]:5000", "192.0.2.1:5000"]);
+        cluster.Announce("a", Key(1), ["[2001:db8::1]:5000", "192.0.2.1:5000"], VersionSet.One);
         PlanAndKeep(cluster);
 
         var set = ManifestReader.ReadFolder(_state["peers"]);
@@ -101,10 +101,10 @@ public sealed class StandaloneClusterTests : IDisposable
     {
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var cluster = Start();
-        cluster.Announce("a", Key(1), []);
+        cluster.Announce("a", Key(1), [], VersionSet.One);
         var since = cluster.Current.Value.Announcements["a"].Since;
         _time.Advance(TimeSpan.FromHours(1));
-        cluster.Announce("a", Key(2), []);
+        cluster.Announce("a", Key(2), [], VersionSet.One);
 
         Assert.Equal((Key(2), since), (Start().Current.Value.Announcements["a"].PublicKey, Start().Current.Value.Announcements["a"].Since));
     }
@@ -115,7 +115,7 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var cluster = Start();
         var older = ClusterState.Empty; // a plan begun before the node was there
-        cluster.Announce("a", Key(1), []);
+        cluster.Announce("a", Key(1), [], VersionSet.One);
 
         cluster.Keep(older, MeshPlanner.Plan(older));
 
@@ -184,7 +184,7 @@ public sealed class StandaloneClusterTests : IDisposable
     {
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var before = Start();
-        before.Announce("a", Key(1), ["192.0.2.1:5000"]);
+        before.Announce("a", Key(1), ["192.0.2.1:5000"], VersionSet.One);
         PlanAndKeep(before);
         Put(_state["peers/a.yaml"], File.ReadAllText(_state["peers/a.yaml"]).Replace("192.0.2.1", "fe80::1%2", StringComparison.Ordinal));
 
@@ -217,7 +217,7 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["peers.yaml"], string.Concat(texts.Select((text, i) => Peer($"p{i}", i + 1000, $"endpoint: {{host: \"{text}\", port: 1}}"))));
         var cluster = Start();
         for (var i = 0; i < 300; i++)
-            cluster.Announce($"n{i}", Key(i + 1), []);
+            cluster.Announce($"n{i}", Key(i + 1), [], VersionSet.One);
 
         var hosts = PlanAndKeep(cluster).Peers.Where(peer => peer.Endpoint.Length > 0)
             .Select(peer => peer.Endpoint[..peer.Endpoint.LastIndexOf(':')]).ToList();
