@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Linux.Netlink;
+using WgMesh.Engine.Offload;
 using WgMesh.Engine.Protocol;
 
 namespace WgMesh.Engine.Device;
@@ -19,6 +20,9 @@ public sealed class WireGuardDevice : IDisposable
     // How much a thread does before it looks again whether it is to end, or whether something else is due: under a flood there
     // is always one more packet.
     private const int Budget = 64;
+
+    [ThreadStatic]
+    private static UdpSendBatch? _scratch;
 
     private readonly Lock _configuration = new();
     private readonly TunDevice _tun;
@@ -215,15 +219,15 @@ public sealed class WireGuardDevice : IDisposable
     // TUN → allowed IPs → peer → session → UDP
     private void CarryOut()
     {
-        var packet = new byte[Messages.MaximumLength];
+        var packet = new byte[VirtioHeader.Length + Messages.MaximumLength];
         var outbox = new Outbox();
-        ReadOnlySpan<Descriptor> wait = [_tun.Descriptor, _stop.Descriptor];
+        ReadOnlySpan<Descriptor> wait = [_tun.Queues[0].Descriptor, _stop.Descriptor];
         while ((Poll.Wait(wait, Timeout.InfiniteTimeSpan) & 2) == 0)
         {
             var errno = 0;
-            for (int left = Budget, length; left > 0 && (length = _tun.Read(packet, out errno)) > 0; left--)
+            for (int left = Budget, length; left > 0 && (length = _tun.Queues[0].Read(packet, out errno)) > 0; left--)
             {
-                _core.Send(packet.AsSpan(0, length), Now, outbox);
+                _core.Send(packet.AsSpan(VirtioHeader.Length, length - VirtioHeader.Length), Now, outbox);
                 Transmit(outbox);
             }
 
@@ -238,17 +242,18 @@ public sealed class WireGuardDevice : IDisposable
     // UDP → session by index → open → replay and source checks → TUN; handshakes go to the control thread
     private void CarryIn(UdpSocket socket, EventFd unbound)
     {
-        var datagram = new byte[Messages.MaximumLength];
+        var batch = new UdpReceiveBatch();
+        socket.StopCoalescing();
         var outbox = new Outbox();
         ReadOnlySpan<Descriptor> wait = [socket.Descriptor, _stop.Descriptor, unbound.Descriptor];
         while ((Poll.Wait(wait, Timeout.InfiniteTimeSpan) & 6) == 0)
         {
             // an errno other than "nothing there" is an ICMP error of an earlier send, or a datagram longer than any of ours
-            for (int left = Budget, length, errno;
-                left > 0 && ((length = socket.Receive(datagram, out var from, out errno)) >= 0 || errno != Linux.Interop.Errno.EAGAIN);
-                left--)
+            for (int left = Budget, count, errno;
+                left > 0 && ((count = socket.Receive(batch, out errno)) >= 0 || errno != Linux.Interop.Errno.EAGAIN);
+                left -= UdpReceiveBatch.Capacity)
             {
-                if (length < 0)
+                if (count < 0)
                 {
                     if (errno == Linux.Interop.Errno.EBADF)
                     {
@@ -258,19 +263,23 @@ public sealed class WireGuardDevice : IDisposable
                     continue;
                 }
 
-                Receive(datagram.AsSpan(0, length), from, outbox);
-                Transmit(outbox);
+                for (var i = 0; i < count; i++)
+                {
+                    Receive(batch.Buffer, batch.Offset(i), batch.Length(i), batch.From(i).Remote, outbox);
+                    Transmit(outbox);
+                }
             }
         }
     }
 
-    private void Receive(Span<byte> datagram, in Endpoint from, Outbox outbox)
+    private void Receive(byte[] buffer, int offset, int count, in Endpoint from, Outbox outbox)
     {
+        var datagram = buffer.AsSpan(offset, count);
         var type = Messages.Classify(datagram);
         if (type == MessageType.Transport)
         {
             _core.ReceiveTransport(datagram, from, Now, outbox, out var peer, out var length);
-            if (length > 0 && _tun.Write(datagram.Slice(Messages.TransportHeaderLength, length), out _) < 0)
+            if (length > 0 && _tun.Queues[0].Write(default, buffer, [new Slice(offset + Messages.TransportHeaderLength, length)], out _) < 0)
             {
                 peer!.Counters.Drops.Add(DropReason.InterfaceFailed);
             }
@@ -360,9 +369,11 @@ public sealed class WireGuardDevice : IDisposable
         }
 
         var sockets = _binding.Sockets;
+        var scratch = _scratch ??= new UdpSendBatch();
         foreach (ref readonly var datagram in outbox.Datagrams)
         {
-            if (sockets.Send(outbox.Bytes(datagram), datagram.To, out _) < 0)
+            var run = new UdpRun(0, datagram.Length, datagram.Length, new Path(datagram.To), 0);
+            if ((datagram.To.IsIPv6 ? sockets.IPv6 : sockets.IPv4)?[0].Send(outbox.Bytes(datagram).ToArray(), [run], scratch, out _) != 1)
             {
                 (datagram.Peer?.Counters.Drops ?? _core.Drops).Add(DropReason.SendFailed);
             }
@@ -380,9 +391,8 @@ public sealed class WireGuardDevice : IDisposable
         public Binding(WireGuardDevice device, UdpSocketPair sockets)
         {
             Sockets = sockets;
-            foreach (var socket in new[] { sockets.IPv4, sockets.IPv6 })
+            foreach (var socket in sockets.All)
             {
-                if (socket is not null)
                 {
                     var thread = new Thread(() => device.CarryIn(socket, _unbound))
                     {
