@@ -90,7 +90,7 @@ public sealed class LinkMonitorSystemTests : IDisposable
     public void Lost_events_are_reported_and_later_ones_still_arrive()
     {
         // some 500 bytes of socket memory for each event, 8 MiB at most: written by one `ip` reading its commands from a file
-        var batch = Path.GetTempFileName();
+        var batch = System.IO.Path.GetTempFileName();
         try
         {
             File.WriteAllLines(batch, Enumerable.Range(0, 30_000).Select(i => $"route {(i % 2 == 0 ? "add" : "del")} blackhole 10.0.0.0/8"));
