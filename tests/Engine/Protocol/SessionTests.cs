@@ -54,7 +54,7 @@ public class SessionTests
     {
         var (lab, a, b) = Lab.Connected();
         var key = RandomNumberGenerator.GetBytes(32);
-        var session = new Session(b.Only, 99, 1, 2, isInitiator: false, lab.Now, new byte[32], key);
+        var session = new Session(b.Only, 99, ProtocolVersion.One, 1, 2, isInitiator: false, lab.Now, new byte[32], key);
         using var sender = new WgMesh.Engine.Crypto.ChaCha20Poly1305Key(key);
         foreach (var (counter, outcome) in new[]
         {
