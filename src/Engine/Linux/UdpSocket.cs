@@ -79,10 +79,11 @@ public sealed class UdpSocket : IDisposable
     /// <param name="scratch">The calling thread's.</param>
     /// <param name="errno">
     /// Why the next one did not go; nothing of it went. EAGAIN: no room within <see cref="SendTimeout"/>. ENETUNREACH, EHOSTUNREACH,
-    /// EADDRNOTAVAIL, ENETDOWN: no way there. EPERM: a firewall said no. EINVAL: the address to send from is gone (in both families), or
-    /// too many segments; ENODEV: the interface of a link-local address to send from is gone. EMSGSIZE: longer than a datagram can be,
-    /// or a run whose segments do not fit the path's MTU (EINVAL before Linux 6.9), though each of them alone would be sent in
-    /// fragments. EIO: the kernel or the way there cannot divide a run. EAFNOSUPPORT: the wrong family. EBADF: disposed of.
+    /// EADDRNOTAVAIL, ENETDOWN: no way there. EPERM: a firewall said no. The address to send from is gone: EINVAL (IPv6, and IPv4 on
+    /// older kernels), ENETUNREACH (IPv4), ENODEV (an interface gone with its link-local address). EMSGSIZE: longer than a datagram can
+    /// be, or a run whose segments do not fit the path's MTU (EINVAL on older kernels), though each of them alone would be sent in
+    /// fragments. EINVAL: too many segments. EIO: the kernel or the way there cannot divide a run. EAFNOSUPPORT: the wrong family.
+    /// EBADF: disposed of.
     /// </param>
     /// <returns>
     /// How many went; if not all, the caller may go on with the one that failed, changed, or with the one behind it.
