@@ -41,7 +41,7 @@ public sealed class CoalescerPropertyTests
             }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
 
     [Theory]
-    [InlineData(3, 60)]     // few flows: long runs
+    [InlineData(3, 40)]     // few flows: long runs
     [InlineData(3_000, 10)] // more than the table remembers
     public void Any_batch_of_flows_arrives_as_it_was_sent(int flows, int tests) =>
         Prop.ForAll(Batches(flows).ToArbitrary(), packets =>
