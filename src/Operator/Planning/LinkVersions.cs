@@ -85,8 +85,9 @@ internal sealed class LinkVersions
             {
                 if (kinds[i].Concat(other).Any(member => member.IsNode)) // external devices have no links with each other
                 {
-                    yield return $"There is no link between {Names(kinds[i].Select(member => member.Title))} and {Names(other.Select(member => member.Title))}: "
-                        + $"these speak protocol version {other.Key}, those {kinds[i].Key}.";
+                    yield return "No link is possible, for want of a common protocol version, between what speaks "
+                        + $"{kinds[i].Key} ({Names(kinds[i].Select(member => member.Title))}) and what speaks "
+                        + $"{other.Key} ({Names(other.Select(member => member.Title))}).";
                 }
             }
         }

@@ -124,6 +124,49 @@ public sealed class StandaloneClusterTests : IDisposable
     }
 
     [Fact]
+    public void What_a_node_speaks_is_kept_as_the_object_that_a_cluster_would_have()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        var cluster = Start();
+        cluster.Announce("a", Key(1), [], VersionSet.Of([1u, 2u]));
+        Assert.Equal([1, 2], Assert.Single(ManifestReader.ReadFolder(_state["peers"]).Peers).Spec.ProtocolVersions);
+        Assert.Equal(VersionSet.Of([1u, 2u]), Start().Current.Value.Announcements["a"].Versions);
+
+        cluster.Announce("a", Key(1), [], VersionSet.One); // an older agent came back
+        Assert.Equal(VersionSet.One, Start().Current.Value.Announcements["a"].Versions);
+    }
+
+    [Fact]
+    public void An_external_peer_speaks_what_its_manifest_says()
+    {
+        Put(_files["peers.yaml"], Peer("laptop", 9) + Peer("phone", 10, "protocolVersions: [1, 2]"));
+        Assert.Equal([VersionSet.One, VersionSet.Of([1u, 2u])], Start().Current.Value.Peers.OrderBy(peer => peer.Name).Select(peer => peer.Versions));
+    }
+
+    [Fact]
+    public void Changes_of_the_meshs_settings_are_counted_as_an_api_server_does_and_over_restarts()
+    {
+        long Generation()
+        {
+            var cluster = Start();
+            PlanAndKeep(cluster);
+            return cluster.Current.Value.Mesh.Generation;
+        }
+
+        Assert.Equal(0, Generation());
+        Put(_files["mesh.yaml"], Mesh("mtu: 1400"));
+        Assert.Equal(1, Generation());
+        Put(_files["mesh.yaml"], "# a comment\n" + Mesh("mtu: 1400, listenPort: 51820")); // a default that is written out is no change
+        Assert.Equal(1, Generation());
+        Put(_files["mesh.yaml"], Mesh("mtu: 1380"));
+        Assert.Equal(2, Generation());
+        Put(_files["mesh.yaml"], Mesh("mtu: 1400"));
+        Assert.Equal(3, Generation());
+        Put(_files["mesh.yaml"], Mesh("mtu: 1400").Replace("{name: default}", "{name: default, generation: 17}", StringComparison.Ordinal));
+        Assert.Equal(17, Generation()); // who says it knows
+    }
+
+    [Fact]
     public void A_preshared_key_comes_from_a_secret_of_the_manifests()
     {
         Put(_files["peers.yaml"], Peer("laptop", 9, "presharedKeySecretRef: {name: psk}")
