@@ -12,6 +12,11 @@ namespace WgMesh.Engine.Tests.Device;
 [Trait("needs", "system")]
 public sealed class WireGuardDeviceTests : IDisposable
 {
+    /// <summary>Seconds, for ping: a handshake that was asked for a cookie takes more than five.</summary>
+    private const string PatienceOfPing = "60";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
     private readonly NetNamespace _left = new();
     private readonly NetNamespace _right = new();
     private readonly List<WireGuardDevice> _devices = [];
@@ -38,8 +43,8 @@ public sealed class WireGuardDeviceTests : IDisposable
     public void Two_devices_carry_both_families_over_either(string endpoint)
     {
         var (left, right) = Pair(endpoint);
-        _left.Exec("ping", "-c", "3", "-i", "0.1", "-W", "5", "10.0.0.2");
-        _right.Exec("ping", "-c", "3", "-i", "0.1", "-W", "5", "fd00::1");
+        _left.Exec("ping", "-c", "3", "-i", "0.1", "-W", PatienceOfPing, "10.0.0.2");
+        _right.Exec("ping", "-c", "3", "-i", "0.1", "-W", PatienceOfPing, "fd00::1");
 
         var seen = Assert.Single(right.Snapshot().Peers);
         Assert.NotNull(seen.LastHandshake);
@@ -52,10 +57,10 @@ public sealed class WireGuardDeviceTests : IDisposable
     public void A_changed_port_is_bound_and_the_peer_follows()
     {
         var (left, right) = Pair("192.0.2.2");
-        _left.Exec("ping", "-c", "1", "-W", "5", "10.0.0.2");
+        _left.Exec("ping", "-c", "1", "-W", PatienceOfPing, "10.0.0.2");
         Assert.Null(left.Apply(new DeviceUpdate { ListenPort = 40404 }));
         Assert.Equal(40404, left.Snapshot().ListenPort);
-        _left.Exec("ping", "-c", "1", "-W", "5", "10.0.0.2");
+        _left.Exec("ping", "-c", "1", "-W", PatienceOfPing, "10.0.0.2");
         Assert.Equal(40404, right.Snapshot().Peers[0].Endpoint.Port);
     }
 
@@ -71,7 +76,7 @@ public sealed class WireGuardDeviceTests : IDisposable
         Assert.Equal(DeviceError.AddressInUse, error!.Errno);
         Assert.Equal(before.ListenPort, left.Snapshot().ListenPort);
         Assert.Single(left.Snapshot().Peers);
-        _left.Exec("ping", "-c", "1", "-W", "5", "10.0.0.2");
+        _left.Exec("ping", "-c", "1", "-W", PatienceOfPing, "10.0.0.2");
     }
 
     [Fact]
@@ -91,7 +96,7 @@ public sealed class WireGuardDeviceTests : IDisposable
     {
         var (left, _) = Pair("192.0.2.2");
         _left.Ip($"link del {left.Name}");
-        await left.Ended.WaitAsync(TimeSpan.FromSeconds(5));
+        await left.Ended.WaitAsync(Patience);
     }
 
     [Fact]
@@ -99,7 +104,7 @@ public sealed class WireGuardDeviceTests : IDisposable
     {
         var (left, _) = Pair("192.0.2.2");
         _left.Ip($"link set {left.Name} mtu 1333");
-        Assert.True(SpinWait.SpinUntil(() => left.Snapshot().Mtu == 1333, TimeSpan.FromSeconds(5)));
+        Assert.True(SpinWait.SpinUntil(() => left.Snapshot().Mtu == 1333, Patience));
     }
 
     [Fact]
@@ -120,7 +125,7 @@ public sealed class WireGuardDeviceTests : IDisposable
                 socket.Send(bytes, length, "192.0.2.1", left.Snapshot().ListenPort);
             }
         });
-        _left.Exec("ping", "-c", "1", "-W", "5", "10.0.0.2");
+        _left.Exec("ping", "-c", "1", "-W", PatienceOfPing, "10.0.0.2");
         Assert.Single(right.Snapshot().Peers);
         Assert.True(left.Drops(DropReason.Malformed) > 0);
         Assert.True(left.Drops(DropReason.InvalidMac1) > 0);
@@ -136,10 +141,10 @@ public sealed class WireGuardDeviceTests : IDisposable
         var flooders = Enumerable.Range(0, 3).Select(seed => Task.Factory.StartNew(() => _left.Run(() => Flood(port, seed, stop.Token)), TaskCreationOptions.LongRunning)).ToArray();
         try
         {
-            Assert.True(SpinWait.SpinUntil(() => left.Drops(DropReason.InvalidMac1) > 1000, TimeSpan.FromSeconds(10)));
-            Assert.Null(await Task.Run(() => left.Apply(new DeviceUpdate { ListenPort = 40405 })).WaitAsync(TimeSpan.FromSeconds(5)));
-            Assert.Null(await Task.Run(() => left.Apply(new DeviceUpdate { ListenPort = port })).WaitAsync(TimeSpan.FromSeconds(5)));
-            await Task.Run(left.Dispose).WaitAsync(TimeSpan.FromSeconds(5));
+            Assert.True(SpinWait.SpinUntil(() => left.Drops(DropReason.InvalidMac1) > 1000, Patience));
+            Assert.Null(await Task.Run(() => left.Apply(new DeviceUpdate { ListenPort = 40405 })).WaitAsync(Patience));
+            Assert.Null(await Task.Run(() => left.Apply(new DeviceUpdate { ListenPort = port })).WaitAsync(Patience));
+            await Task.Run(left.Dispose).WaitAsync(Patience);
         }
         finally
         {
