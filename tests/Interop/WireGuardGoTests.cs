@@ -74,7 +74,7 @@ public sealed class WireGuardGoTests : IDisposable
     {
         var address = IPAddress.Parse(to.Overlay(ipv6));
         var data = RandomNumberGenerator.GetBytes(4 << 20);
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         using var listener = to.Namespace.Run(() =>
         {
             var listener = new TcpListener(address, 0);

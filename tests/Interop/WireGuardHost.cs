@@ -64,7 +64,7 @@ internal sealed class WireGuardHost : IDisposable
         _program = _namespace.Start(program, arguments);
         var output = _program.StandardOutput.ReadToEndAsync();
         var error = _program.StandardError.ReadToEndAsync();
-        var ready = SpinWait.SpinUntil(() => _program.HasExited || IsUp(), TimeSpan.FromSeconds(20));
+        var ready = SpinWait.SpinUntil(() => _program.HasExited || IsUp(), TimeSpan.FromSeconds(60));
         Assert.False(_program.HasExited, _program.HasExited ? $"{program} ended: {output.Result}{error.Result}" : "");
         Assert.True(ready, $"{program} made no interface {Interface}");
         Wg("set", Interface, "private-key", "/dev/stdin", PrivateKey);
@@ -82,7 +82,7 @@ internal sealed class WireGuardHost : IDisposable
     }
 
     public void Ping(WireGuardHost other, bool ipv6) =>
-        _namespace.Exec("ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", other.Overlay(ipv6));
+        _namespace.Exec("ping", "-n", "-c", "3", "-i", "0.2", "-W", "60", other.Overlay(ipv6));
 
     /// <summary>Seconds since 1970 of the last handshake, as <c>wg</c> tells it.</summary>
     public long LatestHandshake() =>

@@ -6,7 +6,7 @@ namespace WgMesh.NodeAgent.Tests;
 /// <summary>Waits on conditions, in real time.</summary>
 internal static class Wait
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <summary>Looks every few milliseconds, and lets <paramref name="between"/> happen (manual time pass) between the looks.</summary>
     internal static async Task Until(

@@ -41,6 +41,7 @@ public class ConcurrencyTests
         await using var server = await EchoServer.StartAsync<MisbehavingService>();
         using var call = server.Client(options => options.MaxReceiveMessageSize = null).Duplex();
         await call.RequestStream.WriteAsync(new EchoRequest());
+        await MisbehavingService.TriedTwice.Task.WaitAsync(EchoServer.Patience); // till then nobody reads, so that the first write waits
         Assert.True(await call.ResponseStream.MoveNext().WaitAsync(EchoServer.Patience));
         Assert.True(await call.ResponseStream.MoveNext().WaitAsync(EchoServer.Patience));
         Assert.Equal("write: InvalidOperationException, read: InvalidOperationException", call.ResponseStream.Current.Text);
@@ -55,6 +56,8 @@ public class ConcurrencyTests
     /// <summary>Breaks the rules of streams, and leaves a read behind when it returns.</summary>
     public sealed class MisbehavingService : Echo.EchoBase
     {
+        public static TaskCompletionSource TriedTwice { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public static TaskCompletionSource<(IAsyncStreamReader<EchoRequest> Requests, IServerStreamWriter<EchoReply> Responses, Task<bool> Read)>
             Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -66,6 +69,7 @@ public class ConcurrencyTests
             var secondWrite = await Record.ExceptionAsync(() => responseStream.WriteAsync(new EchoReply()));
             var read = requestStream.MoveNext();
             var secondRead = await Record.ExceptionAsync(() => requestStream.MoveNext());
+            TriedTwice.SetResult();
             await write;
             await responseStream.WriteAsync(new EchoReply { Text = $"write: {secondWrite?.GetType().Name}, read: {secondRead?.GetType().Name}" });
             Left.SetResult((requestStream, responseStream, read));

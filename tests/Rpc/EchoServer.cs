@@ -15,7 +15,7 @@ namespace WgMesh.Rpc.Tests;
 /// <summary>A server on a loopback port of the system's choice: of <see cref="EchoService"/>, or of whatever a test answers by hand.</summary>
 public sealed class EchoServer : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly WebApplication _app;
     private readonly List<IDisposable> _owned = [];

@@ -92,16 +92,16 @@ public sealed class GrpcJsServerTests : IAsyncLifetime
     [Fact]
     public async Task Deadlines_and_cancellation_reach_the_server()
     {
-        // The connection is there and both sides are warm before time is measured.
+        // The connection is there and both sides are warm, so that the time is spent in the handler.
         await _client.UnaryAsync(new EchoRequest()).ResponseAsync.WaitAsync(EchoServer.Patience);
 
         var hang = new EchoRequest { Behaviour = "hang" };
-        var deadline = DateTime.UtcNow.AddMilliseconds(1500);
+        var deadline = DateTime.UtcNow.AddSeconds(5);
         var e = await Assert.ThrowsAsync<RpcException>(() =>
             _client.UnaryAsync(hang, deadline: deadline).ResponseAsync.WaitAsync(EchoServer.Patience));
         Assert.Equal(StatusCode.DeadlineExceeded, e.StatusCode);
         var seen = DateTime.UnixEpoch.AddMilliseconds((await _server.ReadAsync()).GetProperty("deadline").GetDouble());
-        Assert.InRange(seen, deadline.AddMilliseconds(-100), deadline.AddSeconds(5));
+        Assert.InRange(seen, deadline.AddMilliseconds(-100), deadline + EchoServer.Patience); // it is what is left when the call arrives
         Assert.True((await _server.ReadAsync()).GetProperty("cancelled").GetBoolean());
 
         using var cancellation = new CancellationTokenSource();

@@ -7,6 +7,9 @@ namespace WgMesh.Rpc.Tests;
 
 public class SilenceTests
 {
+    /// <summary>No silence by intention is taken for one, however slow the machine.</summary>
+    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(8);
+
     [Fact]
     public async Task A_client_whose_server_falls_silent_finds_out_by_pings()
     {
@@ -27,7 +30,7 @@ public class SilenceTests
         await using var server = await EchoServer.StartAsync(limits: limits =>
         {
             limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(1);
-            limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(1);
+            limits.Http2.KeepAlivePingTimeout = PingTimeout;
         });
         using var relay = new Relay(server.Address.Port);
         using var channel = relay.Channel(pings: false);
@@ -75,7 +78,7 @@ public class SilenceTests
         {
             var handler = ChannelHandler.Create();
             handler.KeepAlivePingDelay = pings ? TimeSpan.FromSeconds(1) : Timeout.InfiniteTimeSpan;
-            handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(1);
+            handler.KeepAlivePingTimeout = PingTimeout;
             return GrpcChannel.ForAddress(
                 $"http://{_listener.LocalEndpoint}", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
         }

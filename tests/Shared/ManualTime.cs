@@ -20,6 +20,21 @@ internal sealed class ManualTime : TimeProvider
         }
     }
 
+    /// <summary>
+    /// What each timer that has yet to come due was set to: whether somebody has begun to wait. A test lets time pass when they have, for what
+    /// passed before is not counted, and a slow machine may need long to get there.
+    /// </summary>
+    public IReadOnlyList<TimeSpan> Waits
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _timers.Select(timer => timer.DueTime)];
+            }
+        }
+    }
+
     /// <summary>Sets the wall clock alone, as an administrator or a time server would.</summary>
     public void SetUtcNow(DateTimeOffset utc)
     {
@@ -66,11 +81,14 @@ internal sealed class ManualTime : TimeProvider
 
         public long DueAt { get; private set; } = long.MaxValue;
 
+        public TimeSpan DueTime { get; private set; }
+
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
             lock (time._gate)
             {
                 _period = period;
+                DueTime = dueTime;
                 DueAt = dueTime == Timeout.InfiniteTimeSpan ? long.MaxValue : time._timestamp + (dueTime.Ticks * 100);
                 time._timers.Remove(this);
                 if (DueAt != long.MaxValue)

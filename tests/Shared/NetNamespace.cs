@@ -88,10 +88,10 @@ public sealed class NetNamespace : IDisposable
         using var process = Process.Start(Information(program, arguments)) ?? throw new InvalidOperationException($"{program} did not start");
         var error = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();
-        if (!process.WaitForExit(TimeSpan.FromSeconds(30)))
+        if (!process.WaitForExit(TimeSpan.FromSeconds(60)))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within 30 seconds");
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within 60 seconds");
         }
 
         return process.ExitCode == 0

@@ -12,6 +12,9 @@ namespace WgMesh.Telemetry.Tests;
 [Trait("needs", "system")]
 public sealed class PrometheusTests : IDisposable
 {
+    /// <summary>An address where no other test listens, so that a port which is free there stays free.</summary>
+    private static readonly IPAddress PrometheusHost = IPAddress.Parse("127.0.0.2");
+
     private readonly Meter _meter = new("t" + Guid.NewGuid().ToString("N"), "1.0");
     private string[] _peers = ["a", "quote \" and \\ and\nline"];
 
@@ -45,10 +48,10 @@ public sealed class PrometheusTests : IDisposable
         await using var app = await Start();
         RecordAll();
         var folder = Directory.CreateTempSubdirectory("wgmesh-prometheus-");
-        var address = $"127.0.0.1:{FreePort()}";
+        var address = $"{PrometheusHost}:{FreePort()}";
         var target = $"{app.Address.Host}:{app.Address.Port}";
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "prometheus.yml"), $"""
-            global: {'{'} scrape_interval: 250ms, scrape_timeout: 250ms {'}'}
+            global: {'{'} scrape_interval: 2s, scrape_timeout: 2s {'}'}
             scrape_configs:
             - job_name: openmetrics
               static_configs: [ {'{'} targets: ["{target}"] {'}'} ]
@@ -114,7 +117,7 @@ public sealed class PrometheusTests : IDisposable
     /// <summary>Waits until the query has one result with this value.</summary>
     private static async Task Eventually(HttpClient client, string query, string expected)
     {
-        var deadline = DateTime.UtcNow.AddSeconds(30);
+        var deadline = DateTime.UtcNow.AddSeconds(60);
         string? last;
         do
         {
@@ -155,7 +158,7 @@ public sealed class PrometheusTests : IDisposable
 
     private static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        using var listener = new TcpListener(PrometheusHost, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }

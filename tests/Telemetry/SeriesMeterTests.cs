@@ -93,11 +93,11 @@ public sealed class SeriesMeterTests
 
         for (var i = 0; i < 300; i++)
         {
-            using var response = await app.Get(null).WaitAsync(TimeSpan.FromSeconds(5));
+            using var response = await app.Get(null).WaitAsync(TimeSpan.FromSeconds(60));
             Assert.True(response.IsSuccessStatusCode);
         }
         await stop.CancelAsync();
-        await removing.WaitAsync(TimeSpan.FromSeconds(5));
+        await removing.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal([Sample("a")], await app.Samples());
     }
 

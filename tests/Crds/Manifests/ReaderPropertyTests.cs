@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using FsCheck;
 using FsCheck.Fluent;
 using WgMesh.Kubernetes;
+using WgMesh.Tests.Shared;
 
 namespace WgMesh.Crds.Tests;
 
@@ -59,7 +60,7 @@ public class ReaderPropertyTests
 
     [Fact]
     public void No_tree_makes_the_reader_throw() =>
-        Prop.ForAll(Mapping(3).ToArbitrary(), tree => Read(tree!) is not null).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        Prop.ForAll(Mapping(3).ToArbitrary(), tree => Read(tree!) is not null).Check(Properties.Config(2000));
 
     [Fact]
     public void No_tree_in_the_shape_of_a_kind_makes_the_reader_throw_and_what_has_no_problem_is_read()
@@ -79,7 +80,7 @@ public class ReaderPropertyTests
             var read = set.Nodes.Count + set.Secrets.Count + set.Peers.Count + (set.Mesh is null ? 0 : 1);
             (good, bad) = (good + read, bad + 1 - read);
             return read == (set.Problems.Count > 0 ? 0 : 1);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        }).Check(Properties.Config(2000));
         Assert.True(good > 100 && bad > 100, $"{good} good and {bad} bad objects: too few to say anything");
     }
 
@@ -94,7 +95,7 @@ public class ReaderPropertyTests
             ArbMap.Default.GeneratorFor<IPv6Words>().Select(address => $"{address}/128"));
         Prop.ForAll(text.ToArbitrary(), value => rules.All(rule => rule.Problem(value) is not null
                 || (Regex.IsMatch(value, rule.Pattern.Replace("$", "\\z", StringComparison.Ordinal)) && value.Length >= rule.MinLength && value.Length <= rule.MaxLength)))
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(5000));
+            .Check(Properties.Config(5000));
     }
 
     public record struct IPv4Bytes(byte A, byte B, byte C, byte D)

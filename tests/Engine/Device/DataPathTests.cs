@@ -11,7 +11,7 @@ namespace WgMesh.Engine.Tests.Device;
 [Trait("needs", "system")]
 public sealed class DataPathTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly DevicePair _pair = new();
 
@@ -99,12 +99,12 @@ public sealed class DataPathTests : IDisposable
         Assert.Null(_pair.Left.Apply(new DeviceUpdate { Peers = [new PeerUpdate { PublicKey = RightKey, Remove = true }] }));
         DevicePair.Configure(_pair.Left, _pair.Right, null, "10.0.0.2/32", "fd00::2/128");
         DevicePair.Configure(_pair.Right, _pair.Left, called);
-        _pair.RightHost.Exec("ping", "-c", "3", "-i", "0.1", "-W", "20", inner);
+        _pair.RightHost.Exec("ping", "-c", "3", "-i", "0.1", "-W", "60", inner);
         Assert.Equal(called, SeenByRight);
 
         // the address goes, and the tunnel does not
         _pair.LeftHost.Ip($"addr del {called}/{length} dev eth0");
-        _pair.LeftHost.Exec("ping", "-c", "1", "-W", "20", "10.0.0.2");
+        _pair.LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
         Assert.Equal(other, SeenByRight);
     }
 
@@ -116,12 +116,12 @@ public sealed class DataPathTests : IDisposable
         _pair.LeftHost.Ip(called.Contains(':', StringComparison.Ordinal) ? $"addr add {called}/64 dev eth0 nodad preferred_lft 0" : $"addr add {called}/24 dev eth0");
         _pair.Start();
         DevicePair.Configure(_pair.Right, _pair.Left, called);
-        _pair.RightHost.Exec("ping", "-c", "1", "-W", "20", called.Contains(':', StringComparison.Ordinal) ? "fd00::1" : "10.0.0.1");
+        _pair.RightHost.Exec("ping", "-c", "1", "-W", "60", called.Contains(':', StringComparison.Ordinal) ? "fd00::1" : "10.0.0.1");
         _pair.LeftHost.Ip($"route add {route}");
         Assert.True(SpinWait.SpinUntil(
             () =>
             {
-                _pair.LeftHost.Exec("ping", "-c", "1", "-W", "20", inner);
+                _pair.LeftHost.Exec("ping", "-c", "1", "-W", "60", inner);
                 return SeenByRight == other;
             },
             Patience));
@@ -195,7 +195,7 @@ public sealed class DataPathTests : IDisposable
     private static string Refusal(WgMesh.Tests.Shared.NetNamespace host, string address)
     {
         // ping ends with 1 when nothing answers, and says why
-        var error = Assert.Throws<InvalidOperationException>(() => host.Exec("ping", "-c", "1", "-W", "20", address));
+        var error = Assert.Throws<InvalidOperationException>(() => host.Exec("ping", "-c", "1", "-W", "60", address));
         return error.Message;
     }
 

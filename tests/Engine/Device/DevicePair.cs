@@ -48,7 +48,7 @@ internal sealed class DevicePair : IDisposable
         RightHost.Dispose();
     }
 
-    public void PingRight() => LeftHost.Exec("ping", "-c", "1", "-W", "20", "10.0.0.2");
+    public void PingRight() => LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
 
     public static void Configure(WireGuardDevice device, WireGuardDevice peer, string? endpoint, params string[] allowed)
     {

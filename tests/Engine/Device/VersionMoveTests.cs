@@ -49,7 +49,7 @@ public sealed class VersionMoveTests : IAsyncLifetime
         var (left, right) = (Open(_left, "left", "10.0.0.1/24"), Open(_right, "right", "10.0.0.2/24"));
         Introduce(left, right, "192.0.2.2", "10.0.0.2/32");
         Introduce(right, left, "192.0.2.1", "10.0.0.1/32");
-        _left.Exec("ping", "-c", "1", "-W", "20", "10.0.0.2");
+        _left.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
         Assert.Equal((1u, 1u), (left.Snapshot().Peers[0].SessionVersion, right.Snapshot().Peers[0].SessionVersion));
 
         using var stop = new CancellationTokenSource();
@@ -93,7 +93,7 @@ public sealed class VersionMoveTests : IAsyncLifetime
         var rounds = new List<string>();
         while (!stop.IsCancellationRequested)
         {
-            rounds.Add(_left.Exec("ping", "-q", "-c", "20", "-i", "0.02", "-W", "20", "10.0.0.2"));
+            rounds.Add(_left.Exec("ping", "-q", "-c", "20", "-i", "0.02", "-W", "60", "10.0.0.2"));
         }
 
         return rounds;

@@ -10,7 +10,7 @@ namespace WgMesh.Engine.Tests.Device;
 [Trait("needs", "system")]
 public sealed class WireGuardDeviceTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly DevicePair _pair = new();
 
@@ -26,8 +26,8 @@ public sealed class WireGuardDeviceTests : IDisposable
     public void Two_devices_carry_both_families_over_either(string endpoint)
     {
         var (left, right) = Pair(endpoint);
-        LeftHost.Exec("ping", "-c", "3", "-i", "0.1", "-W", "20", "10.0.0.2");
-        RightHost.Exec("ping", "-c", "3", "-i", "0.1", "-W", "20", "fd00::1");
+        LeftHost.Exec("ping", "-c", "3", "-i", "0.1", "-W", "60", "10.0.0.2");
+        RightHost.Exec("ping", "-c", "3", "-i", "0.1", "-W", "60", "fd00::1");
 
         var seen = Assert.Single(right.Snapshot().Peers);
         Assert.NotNull(seen.LastHandshake);
@@ -40,10 +40,10 @@ public sealed class WireGuardDeviceTests : IDisposable
     public void A_changed_port_is_bound_and_the_peer_follows()
     {
         var (left, right) = Pair("192.0.2.2");
-        LeftHost.Exec("ping", "-c", "1", "-W", "20", "10.0.0.2");
+        LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
         Assert.Null(left.Apply(new DeviceUpdate { ListenPort = 40404 }));
         Assert.Equal(40404, left.Snapshot().ListenPort);
-        LeftHost.Exec("ping", "-c", "1", "-W", "20", "10.0.0.2");
+        LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
         Assert.Equal(40404, right.Snapshot().Peers[0].Endpoint.Port);
     }
 
@@ -59,7 +59,7 @@ public sealed class WireGuardDeviceTests : IDisposable
         Assert.Equal(DeviceError.AddressInUse, error!.Errno);
         Assert.Equal(before.ListenPort, left.Snapshot().ListenPort);
         Assert.Single(left.Snapshot().Peers);
-        LeftHost.Exec("ping", "-c", "1", "-W", "20", "10.0.0.2");
+        LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class WireGuardDeviceTests : IDisposable
                 socket.Send(bytes, length, "192.0.2.1", left.Snapshot().ListenPort);
             }
         });
-        LeftHost.Exec("ping", "-c", "1", "-W", "20", "10.0.0.2");
+        LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
         Assert.Single(right.Snapshot().Peers);
         Assert.True(left.Drops(DropReason.Malformed) > 0);
         Assert.True(left.Drops(DropReason.InvalidMac1) > 0);

@@ -13,7 +13,7 @@ internal static class Datagrams
     public static readonly int[] SourceIsGone = [Errno.EINVAL, Errno.ENETUNREACH];
 
     /// <summary>One message as the kernel gave it: a datagram, or a run of them.</summary>
-    public sealed record Message(byte[] Bytes, int SegmentSize, Path From, byte TrafficClass, bool Truncated)
+    public sealed record Message(byte[] Bytes, int SegmentSize, UdpPath From, byte TrafficClass, bool Truncated)
     {
         public string Text => System.Text.Encoding.UTF8.GetString(Bytes);
 
@@ -32,12 +32,12 @@ internal static class Datagrams
 
     /// <summary>Sends one datagram.</summary>
     /// <returns>The errno, 0 if it went.</returns>
-    public static int Send(this UdpSocket socket, ReadOnlySpan<byte> datagram, Path to, byte trafficClass = 0) =>
+    public static int Send(this UdpSocket socket, ReadOnlySpan<byte> datagram, UdpPath to, byte trafficClass = 0) =>
         socket.SendRun(datagram, datagram.Length, to, trafficClass);
 
     /// <summary>Sends one run.</summary>
     /// <returns>The errno, 0 if it went.</returns>
-    public static int SendRun(this UdpSocket socket, ReadOnlySpan<byte> datagrams, int segmentSize, Path to, byte trafficClass = 0)
+    public static int SendRun(this UdpSocket socket, ReadOnlySpan<byte> datagrams, int segmentSize, UdpPath to, byte trafficClass = 0)
     {
         var run = new UdpRun(0, datagrams.Length, segmentSize, to, trafficClass);
         var sent = socket.Send(datagrams.ToArray(), [run], new UdpSendBatch(), out var errno);

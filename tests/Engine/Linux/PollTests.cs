@@ -5,7 +5,7 @@ namespace WgMesh.Engine.Tests.Linux;
 
 public sealed class PollTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Fact]
     public void A_signal_wakes_a_waiting_thread_and_says_which_descriptor_it_was()
@@ -78,8 +78,9 @@ public sealed class PollTests
         var clock = BootClock.Instance;
         var start = clock.GetTimestamp();
         var uptime = double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
-        Assert.InRange(start / 1e9, uptime - 5, uptime + 5); // /proc/uptime is CLOCK_BOOTTIME
         Thread.Sleep(5);
-        Assert.InRange(clock.GetElapsedTime(start), TimeSpan.FromMilliseconds(5), Patience);
+        var end = clock.GetTimestamp();
+        Assert.InRange(uptime, (start / 1e9) - 0.01, end / 1e9); // CLOCK_BOOTTIME too, in hundredths
+        Assert.InRange(clock.GetElapsedTime(start, end), TimeSpan.FromMilliseconds(5), Patience);
     }
 }

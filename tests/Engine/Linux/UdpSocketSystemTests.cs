@@ -44,14 +44,14 @@ public sealed class UdpSocketSystemTests : IDisposable
         {
             Assert.Equal(Errno.None, from.Send("ping"u8, Datagrams.At(called, to.Port)));
             var ping = to.ReceiveOne();
-            Assert.Equal(("ping", new Path(Datagrams.At(left, from.Port), Datagrams.Local(called))), (ping.Text, ping.From));
+            Assert.Equal(("ping", new UdpPath(Datagrams.At(left, from.Port), Datagrams.Local(called))), (ping.Text, ping.From));
             Assert.Equal(Errno.None, to.Send("pong"u8, ping.From));
             Assert.Equal(Datagrams.At(called, to.Port), from.ReceiveOne().From.Remote);
         }
 
         // and when that address is gone, that is an error of its own
         _right.Ip($"addr del {second}/{(second.Contains(':', StringComparison.Ordinal) ? "64" : "24")} dev eth0");
-        Assert.Contains(to.Send("pong"u8, new Path(Datagrams.At(left, from.Port), Datagrams.Local(second))), Datagrams.SourceIsGone);
+        Assert.Contains(to.Send("pong"u8, new UdpPath(Datagrams.At(left, from.Port), Datagrams.Local(second))), Datagrams.SourceIsGone);
     }
 
     [Theory]
@@ -65,7 +65,7 @@ public sealed class UdpSocketSystemTests : IDisposable
         Assert.Equal(Errno.None, from.SendRun(run, 1400, Datagrams.At(right, to.Port), 0x01));
         var received = to.Receive(41);
         Assert.Equal(run.Chunk(1400), received.SelectMany(message => message.Split()));
-        Assert.All(received, message => Assert.Equal(new Path(Datagrams.At(left, from.Port), Datagrams.Local(right)), message.From));
+        Assert.All(received, message => Assert.Equal(new UdpPath(Datagrams.At(left, from.Port), Datagrams.Local(right)), message.From));
         Assert.All(received, message => Assert.Equal(0x01, message.TrafficClass));
     }
 
@@ -95,16 +95,16 @@ public sealed class UdpSocketSystemTests : IDisposable
         var (leftLink, rightLink) = (InterfaceIndex(_left), InterfaceIndex(_right));
         foreach (var called in new[] { "fe80::bb", "fe80::b" })
         {
-            var sender = new Path(Datagrams.At(called, to.Port, leftLink), Datagrams.Local("fe80::a", leftLink));
+            var sender = new UdpPath(Datagrams.At(called, to.Port, leftLink), Datagrams.Local("fe80::a", leftLink));
             Assert.Equal(Errno.None, from.Send("x"u8, sender));
             var received = to.ReceiveOne();
-            Assert.Equal(new Path(Datagrams.At("fe80::a", from.Port, rightLink), Datagrams.Local(called, rightLink)), received.From);
+            Assert.Equal(new UdpPath(Datagrams.At("fe80::a", from.Port, rightLink), Datagrams.Local(called, rightLink)), received.From);
             Assert.Equal(Errno.None, to.Send("y"u8, received.From));
             Assert.Equal(sender, from.ReceiveOne().From);
         }
 
         Assert.Equal(
-            Errno.ENODEV, to.Send("y"u8, new Path(Datagrams.At("fe80::a", from.Port, rightLink + 1000), Datagrams.Local("fe80::b", rightLink + 1000))));
+            Errno.ENODEV, to.Send("y"u8, new UdpPath(Datagrams.At("fe80::a", from.Port, rightLink + 1000), Datagrams.Local("fe80::b", rightLink + 1000))));
     }
 
     [Fact]

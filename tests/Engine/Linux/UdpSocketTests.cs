@@ -27,12 +27,12 @@ public sealed class UdpSocketTests : IDisposable
         Assert.Equal(Errno.None, left.Send("abc"u8, toRight));
         var received = right.ReceiveOne();
         Assert.Equal("abc", received.Text);
-        Assert.Equal(new Path(toLeft, Datagrams.Local(address)), received.From);
+        Assert.Equal(new UdpPath(toLeft, Datagrams.Local(address)), received.From);
 
         Assert.Equal(Errno.None, right.Send([], received.From));
         received = left.ReceiveOne();
         Assert.Equal("", received.Text);
-        Assert.Equal(new Path(toRight, Datagrams.Local(address)), received.From);
+        Assert.Equal(new UdpPath(toRight, Datagrams.Local(address)), received.From);
     }
 
     [Theory]
@@ -61,7 +61,7 @@ public sealed class UdpSocketTests : IDisposable
         Assert.Equal(run, received.Bytes);
         Assert.Equal(1400, received.SegmentSize);
         Assert.Equal(0x02, received.TrafficClass);
-        Assert.Equal(new Path(Self(from), Datagrams.Local(isIPv6 ? "::1" : "127.0.0.1")), received.From);
+        Assert.Equal(new UdpPath(Self(from), Datagrams.Local(isIPv6 ? "::1" : "127.0.0.1")), received.From);
     }
 
     [Theory]
@@ -98,7 +98,7 @@ public sealed class UdpSocketTests : IDisposable
         var runs = Enumerable.Range(0, 9).Select(i => new UdpRun(0, 10 + i, 10 + i, Self(to), 0)).ToArray();
         runs[2] = runs[2] with { Length = 70_000, SegmentSize = 70_000 };
         runs[5] = runs[5] with { To = Self(_right.IPv6![0]) };
-        runs[6] = runs[6] with { To = new Path(Self(to), Datagrams.Local("192.0.2.1")) }; // not an address of ours
+        runs[6] = runs[6] with { To = new UdpPath(Self(to), Datagrams.Local("192.0.2.1")) }; // not an address of ours
         runs[8] = runs[8] with { Length = 70_000, SegmentSize = 70_000 };
 
         var failures = new List<(int Index, int Errno)>();
@@ -129,7 +129,7 @@ public sealed class UdpSocketTests : IDisposable
     public void An_address_to_send_from_that_is_not_ours_is_an_error_and_without_it_the_datagram_goes(bool isIPv6, string address)
     {
         var (from, to) = Sockets(isIPv6);
-        Assert.Contains(from.Send("x"u8, new Path(Self(to), Datagrams.Local(address))), Datagrams.SourceIsGone);
+        Assert.Contains(from.Send("x"u8, new UdpPath(Self(to), Datagrams.Local(address))), Datagrams.SourceIsGone);
         Assert.Equal(Errno.None, from.Send("y"u8, Self(to)));
         Assert.Equal("y", to.ReceiveOne().Text);
     }
@@ -138,7 +138,7 @@ public sealed class UdpSocketTests : IDisposable
     public void A_datagram_leaves_from_the_address_it_is_told_to()
     {
         var (from, to) = Sockets(isIPv6: false);
-        Assert.Equal(Errno.None, from.Send("x"u8, new Path(Self(to), Datagrams.Local("127.9.9.9"))));
+        Assert.Equal(Errno.None, from.Send("x"u8, new UdpPath(Self(to), Datagrams.Local("127.9.9.9"))));
         Assert.Equal(Datagrams.At("127.9.9.9", _left.Port), to.ReceiveOne().From.Remote);
     }
 
@@ -161,8 +161,8 @@ public sealed class UdpSocketTests : IDisposable
         var scratch = new UdpSendBatch();
         for (var i = 0; i < 3; i++)
         {
-            UdpRun[] run4 = [new(0, 1, 1, new Path(Self(to4), Datagrams.Local("127.0.0.1")), 1)];
-            UdpRun[] run6 = [new(0, 1, 1, new Path(Self(to6), Datagrams.Local("::1")), 0)];
+            UdpRun[] run4 = [new(0, 1, 1, new UdpPath(Self(to4), Datagrams.Local("127.0.0.1")), 1)];
+            UdpRun[] run6 = [new(0, 1, 1, new UdpPath(Self(to6), Datagrams.Local("::1")), 0)];
             Assert.Equal(1, from6.Send("6"u8.ToArray(), run6, scratch, out _));
             Assert.Equal(1, from4.Send("4"u8.ToArray(), run4, scratch, out _));
             var received6 = to6.ReceiveOne();
@@ -271,7 +271,7 @@ public sealed class UdpSocketTests : IDisposable
             }
         }
 
-        static UdpRun Run(UdpSocket to, string local) => new(0, 40_000, 1400, new Path(Self(to), Datagrams.Local(local)), 2);
+        static UdpRun Run(UdpSocket to, string local) => new(0, 40_000, 1400, new UdpPath(Self(to), Datagrams.Local(local)), 2);
     }
 
     private static Endpoint Self(UdpSocket socket) => Datagrams.At(socket.IsIPv6 ? "::1" : "127.0.0.1", socket.Port);

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using WgMesh.Engine.Routing;
+using WgMesh.Tests.Shared;
 
 namespace WgMesh.Engine.Tests.Routing;
 
@@ -18,11 +19,11 @@ public sealed class AllowedIpsAgainstNaiveRouterTests
 
     [Fact]
     public void Any_sequence_of_changes_ends_as_it_does_for_the_naive_router() =>
-        Prop.ForAll(Operations(60).ToArbitrary(), Agree).Check(Config.QuickThrowOnFailure.WithMaxTest(400));
+        Prop.ForAll(Operations(60).ToArbitrary(), Agree).Check(Properties.Config(400));
 
     [Fact]
     public void So_does_a_long_sequence() =>
-        Prop.ForAll(Operations(2000).ToArbitrary(), Agree).Check(Config.QuickThrowOnFailure.WithMaxTest(4));
+        Prop.ForAll(Operations(2000).ToArbitrary(), Agree).Check(Properties.Config(4));
 
     private static bool Agree(Operation[] operations)
     {

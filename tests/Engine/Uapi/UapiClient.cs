@@ -6,7 +6,7 @@ namespace WgMesh.Engine.Tests.Uapi;
 /// <summary>Speaks to a <see cref="WgMesh.Engine.Uapi.UapiServer"/> byte by byte, rightly or wrongly.</summary>
 internal sealed class UapiClient : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private string _received = "";

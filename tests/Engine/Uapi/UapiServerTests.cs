@@ -8,7 +8,7 @@ namespace WgMesh.Engine.Tests.Uapi;
 public sealed class UapiServerTests : IAsyncLifetime
 {
     private const string Key = "b85996fecc9c7f1fc6d2572a76eda11d59bcd20be8e543b15ce4bd85a8e75a33";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("uapi").FullName;
     private readonly DeviceModel _device = new("wg0");

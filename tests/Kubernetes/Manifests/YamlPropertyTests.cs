@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
+using WgMesh.Tests.Shared;
 
 namespace WgMesh.Kubernetes.Tests;
 
@@ -38,7 +39,7 @@ public class YamlPropertyTests
             var file = ManifestFile.Parse("t.yaml", YamlWriter.Write(content));
             return file.Errors.Count == 0
                 && (content.ContainsKey("kind") || JsonNode.DeepEquals(content, file.Manifests.Single().Content));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        }).Check(Properties.Config(2000));
 
     [Fact]
     public void A_text_with_the_signs_of_anchors_and_aliases_in_it_is_a_text()
@@ -50,7 +51,7 @@ public class YamlPropertyTests
     [Fact]
     public void No_text_makes_the_parser_throw() =>
         Prop.ForAll(ArbMap.Default.ArbFor<NonNull<string>>(), text => ManifestFile.Parse("t.yaml", text.Get).Path == "t.yaml")
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+            .Check(Properties.Config(2000));
 
     [Fact]
     public void No_sequence_of_YAML_tokens_makes_the_parser_throw()
@@ -58,6 +59,6 @@ public class YamlPropertyTests
         var token = Gen.Elements("a", "b: ", "- ", "\n", "\n  ", "\n- ", "[", "]", "{", "}", ",", ": ", "? ", "&x ", "*x ", "!t ", "!!int ", "!<", ">", "'", "\"", "|", "|2", "\n---\n",
             "\n...\n", "%YAML 1.2", "%TAG ! x:", "<<: ", "#", "\t", "1", "~", "\\u", "\\ud83d", "\\UFFFFFFFF", "\uD800", "\u2028", "\r", "kind: List\nitems: ", "!");
         Prop.ForAll(Gen.ListOf(token).Select(string.Concat).ToArbitrary(), text => ManifestFile.Parse("t.yaml", text).Path == "t.yaml")
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(5000).WithEndSize(60));
+            .Check(Properties.Config(5000).WithEndSize(60));
     }
 }

@@ -22,7 +22,7 @@ public sealed class DeviceCommandSystemTests : IDisposable
         {
             // its end is the interface's: it takes its socket along
             NetNamespace.Command("kill", "-TERM", pid);
-            if (!SpinWait.SpinUntil(() => !Directory.Exists($"/proc/{pid}"), TimeSpan.FromSeconds(10)))
+            if (!SpinWait.SpinUntil(() => !Directory.Exists($"/proc/{pid}"), TimeSpan.FromSeconds(60)))
             {
                 NetNamespace.Command("kill", "-KILL", pid);
             }
@@ -145,7 +145,7 @@ public sealed class DeviceCommandSystemTests : IDisposable
 
         _ns.Exec("wg-quick", "down", config);
         Assert.DoesNotContain(_name, _ns.Ip("link"), StringComparison.Ordinal);
-        Assert.True(SpinWait.SpinUntil(() => BackgroundProcesses().Length == 0, TimeSpan.FromSeconds(10)));
+        Assert.True(SpinWait.SpinUntil(() => BackgroundProcesses().Length == 0, TimeSpan.FromSeconds(60)));
     }
 
     [Fact]

@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
+using WgMesh.Engine.Protocol;
 using WgMesh.NodeAgent.Tests.Sync;
 using WgMesh.Rpc;
 using WgMesh.Tests.Shared;
@@ -83,13 +83,14 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
         Assert.Contains("blackhole 10.244.0.0/16", _a.Ip("route show proto 107"), StringComparison.Ordinal);
         Assert.False(Ping(_a, "10.244.1.10", "10.244.2.10"));
 
-        var watch = Stopwatch.StartNew();
+        // A handshake that has to be tried again takes 5 s, a peer that finds out by itself 15 s. It is its first initiation that brings it back.
+        using var atA = new UdpEavesdropper(_a);
+        using var atB = new UdpEavesdropper(_b);
         Start("a", _a);
         await Wait.Until(() => Ping(_a, "10.244.1.10", "10.244.2.10"));
-        _output.WriteLine($"back after {watch.Elapsed.TotalSeconds:0.00} s");
-        // a handshake that had to be tried again would take 5 s, a peer that finds out by itself 15 s. The demo measures the published
-        // program against two seconds; this is a debug build beside other tests.
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"only after {watch.Elapsed}");
+        var initiation = atB.Read().First(datagram => datagram[0] == (byte)MessageType.Initiation);
+        var responses = atA.Read().Where(datagram => datagram[0] == (byte)MessageType.Response);
+        Assert.Contains(responses, response => response.AsSpan(8, 4).SequenceEqual(initiation.AsSpan(4, 4))); // receiver's index, sender's index
         await Wait.Until(() => Get(_a, "readyz").GetProperty("source").GetString() == "cache");
         // what the other side sends under the old session comes back too
         Assert.True(Ping(_b, "10.244.2.10", "10.244.1.10"));
@@ -101,7 +102,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
         await Connect();
         await Wait.Until(() => Ping(_a, "10.244.1.10", "10.244.2.10"));
 
-        var text = _a.Exec("curl", "-fsS", "-m", "5", "http://127.0.0.1:9586/metrics");
+        var text = _a.Exec("curl", "-fsS", "-m", "30", "http://127.0.0.1:9586/metrics");
 
         Assert.Contains("wgmesh_agent_operator_connected{", text, StringComparison.Ordinal);
         Assert.Contains("wgmesh_agent_config_revision{otel_scope_name=\"WgMesh.Agent\",otel_scope_version=\"0.1.0\"} 7", text, StringComparison.Ordinal);
@@ -109,7 +110,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
         Assert.Matches("wgmesh_peer_sent_packets_total\\{[^}]*peer=\"b\"[^}]*\\} [1-9]", text);
         File.WriteAllText(_folder.File("metrics"), text);
         Assert.Equal("", NetNamespace.Command("sh", "-c", $"promtool check metrics < {_folder.File("metrics")} 2>&1").Trim());
-        Assert.Equal("ok\n", _a.Exec("curl", "-fsS", "-m", "5", "http://127.0.0.1:9586/healthz"));
+        Assert.Equal("ok\n", _a.Exec("curl", "-fsS", "-m", "30", "http://127.0.0.1:9586/healthz"));
     }
 
     [Fact]
@@ -174,7 +175,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
         {
             await Connect();
             await Wait.Until(() => Ping(_a, "10.244.1.10", "10.244.2.10"));
-            Assert.Contains("socket for `wg` is not served", _agents["a"].Output, StringComparison.Ordinal);
+            await Wait.Until(() => _agents["a"].Output.Contains("socket for `wg` is not served", StringComparison.Ordinal));
         }
         finally
         {
@@ -224,7 +225,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
     {
         try
         {
-            from.Exec("ping", "-n", "-q", "-c", "1", "-W", "0.2", "-I", source, to);
+            from.Exec("ping", "-n", "-q", "-c", "1", "-W", "5", "-I", source, to);
             return true;
         }
         catch (InvalidOperationException)
@@ -235,7 +236,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
 
     private static JsonElement Get(NetNamespace ns, string path)
     {
-        using var document = JsonDocument.Parse(ns.Exec("curl", "-sS", "-m", "5", "--retry", "20", "--retry-delay", "1", "--retry-connrefused", $"http://127.0.0.1:9586/{path}"));
+        using var document = JsonDocument.Parse(ns.Exec("curl", "-sS", "-m", "30", "--retry", "20", "--retry-delay", "1", "--retry-connrefused", $"http://127.0.0.1:9586/{path}"));
         return document.RootElement.Clone();
     }
 }

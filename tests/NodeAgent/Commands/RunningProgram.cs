@@ -36,7 +36,7 @@ internal sealed class RunningProgram : IDisposable
 
     internal async Task<int> ExitAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         await _process.WaitForExitAsync(limit.Token);
         return _process.ExitCode;
     }
@@ -59,7 +59,7 @@ internal sealed class RunningProgram : IDisposable
         if (!_process.HasExited)
         {
             Terminate(_process.Id);
-            if (!_process.WaitForExit(TimeSpan.FromSeconds(10)))
+            if (!_process.WaitForExit(TimeSpan.FromSeconds(60)))
             {
                 Kill();
             }

@@ -245,7 +245,7 @@ public sealed class HostNetworkSystemTests : IDisposable
         List<LinkEvent> events = [];
         while (!events.OfType<LinkEvent.AddressChanged>().Any(e => e.Address.Address == P("fd90::1").Address))
         {
-            Assert.NotEqual(0u, Poll.Wait([monitor.Descriptor], TimeSpan.FromSeconds(20)));
+            Assert.NotEqual(0u, Poll.Wait([monitor.Descriptor], TimeSpan.FromSeconds(60)));
             monitor.Read(events);
         }
 

@@ -140,11 +140,12 @@ public sealed class ConfigApplierTests : IAsyncLifetime
     public async Task What_somebody_else_changed_is_repaired_within_half_a_minute()
     {
         _applier.Apply(Config(7, Node("b")), stream: 1);
+        // it is all done, and there is nothing left but to wait
+        await Wait.Until(() => File.Exists(_folder.File(ConfigCache.FileName)) && _time.Waits.Contains(ConfigApplier.RepairInterval));
         _plane.ApplyDevice(new DeviceUpdate { ReplacePeers = true });
 
-        await Wait.Until(() => _plane.PeerNames.Any(), () => _time.Advance(TimeSpan.FromSeconds(1)));
-        var elapsed = _time.GetUtcNow() - new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
-        Assert.True(elapsed <= ConfigApplier.RepairInterval + TimeSpan.FromSeconds(2), $"only after {elapsed}");
+        _time.Advance(TimeSpan.FromSeconds(30));
+        await Wait.Until(() => _plane.PeerNames.Any());
     }
 
     [Fact]

@@ -47,9 +47,6 @@ internal sealed class FakeOperator : IAsyncDisposable
 
     private Channel<AgentStream> Streams { get; } = Channel.CreateUnbounded<AgentStream>();
 
-    internal static Task<FakeOperator> StartAsync(TestAuthority authority, int port = 0) =>
-        StartAsync(authority, new IPEndPoint(IPAddress.Loopback, port));
-
     internal static async Task<FakeOperator> StartAsync(TestAuthority authority, IPEndPoint listen)
     {
         var server = new FakeOperator(authority, listen);

@@ -288,12 +288,12 @@ public class SyncTests
         await using var running = await RunningOperator.StartAsync();
         using var a = await ConnectAsync(running.Client("token-a"), Hello("a", 1));
 
-        await File.WriteAllTextAsync(running.Tokens, "another-token a\n");
+        Put(running.Tokens, "another-token a\n");
         await a.SendAsync(new AgentMessage { Report = new Report() });
         Assert.Equal(StatusCode.Unauthenticated, (await a.EndAsync()).StatusCode);
         using var again = await ConnectAsync(running.Client("another-token"), Hello("a", 1));
 
-        await File.WriteAllTextAsync(running.Tokens, "a line of many words\n"); // cannot be read: what was known stays
+        Put(running.Tokens, "a line of many words\n"); // cannot be read: what was known stays
         using var still = await ConnectAsync(running.Client("another-token"), Hello("a", 1));
     }
 
@@ -305,7 +305,7 @@ public class SyncTests
         using var status = running.Client().WatchStatus(new WatchStatusRequest());
         Assert.True(await status.ResponseStream.MoveNext(CancellationToken.None));
 
-        await File.WriteAllTextAsync(running.Tokens, "token-a b\n");
+        Put(running.Tokens, "token-a b\n"); // in one step: a file that is empty for a moment would know nobody
 
         Assert.Equal(StatusCode.PermissionDenied, (await a.EndAsync()).StatusCode);
         var e = await Assert.ThrowsAsync<RpcException>(async () =>

@@ -6,6 +6,7 @@ using WgMesh.Engine.Routing;
 using WgMesh.Operator.Planning;
 using WgMesh.Operator.State;
 using WgMesh.Rpc;
+using WgMesh.Tests.Shared;
 using static WgMesh.Operator.Tests.Planning.Clusters;
 
 namespace WgMesh.Operator.Tests.Planning;
@@ -72,7 +73,7 @@ public class PlannerProperties
 
     private static void ForAll(Func<ClusterState, bool> rule) => Holds(Prop.ForAll(ClusterGen.ToArbitrary(), rule));
 
-    private static void Holds(Property property) => Check.One(Config.QuickThrowOnFailure.WithMaxTest(300), property);
+    private static void Holds(Property property) => Check.One(Properties.Config(300), property);
 
     [Fact]
     public void The_order_of_the_objects_does_not_matter() => ForAll(cluster =>

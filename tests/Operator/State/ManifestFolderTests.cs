@@ -8,7 +8,7 @@ namespace WgMesh.Operator.Tests.State;
 
 public sealed class ManifestFolderTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly TemporaryFolder _files = new(), _lastGood = new();
     private readonly CancellationTokenSource _stop = new();
@@ -168,10 +168,11 @@ public sealed class ManifestFolderTests : IAsyncLifetime
     [Fact]
     public async Task A_file_written_slowly_is_read_when_it_is_whole()
     {
-        // writing takes longer than the watcher waits for quiet, and the folder is read unasked meanwhile
+        // writing takes longer than the watcher waits for quiet, and the folder is read unasked meanwhile; however slow the machine, no
+        // pause between two lines is as long as a file has to be left alone
         var folder = new ManifestFolder(_files.Path, _lastGood.Path, NullLogger<ManifestFolder>.Instance)
         {
-            Settle = TimeSpan.FromSeconds(1),
+            Settle = TimeSpan.FromSeconds(10),
             Rescan = TimeSpan.FromMilliseconds(50),
         };
         folder.Load();
@@ -196,12 +197,12 @@ public sealed class ManifestFolderTests : IAsyncLifetime
     public async Task An_object_that_moves_to_another_file_is_never_gone()
     {
         Put(_files["z.yaml"], Peer("laptop", 9) + Peer("phone", 10));
-        var folder = Watch(Load());
+        var folder = Watch(Load(settle: TimeSpan.FromSeconds(2))); // the time that the move may take
         var seen = folder.Current.Value;
 
         File.Delete(_files["z.yaml"]);
-        await File.WriteAllTextAsync(_files["a.yaml"], Peer("laptop", 9));
-        await File.WriteAllTextAsync(_files["b.yaml"], Peer("phone", 10));
+        File.WriteAllText(_files["a.yaml"], Peer("laptop", 9));
+        File.WriteAllText(_files["b.yaml"], Peer("phone", 10));
         while (seen.Problems.Length > 0 || !File.Exists(_lastGood["b.yaml"]))
         {
             seen = await folder.Current.NextAsync(seen, _stop.Token).WaitAsync(Patience);
@@ -234,10 +235,11 @@ public sealed class ManifestFolderTests : IAsyncLifetime
         Assert.Throws<DirectoryNotFoundException>(
             () => new ManifestFolder(_files["none"], _lastGood.Path, NullLogger<ManifestFolder>.Instance).Load());
 
-    private ManifestFolder Load()
+    private ManifestFolder Load(TimeSpan? settle = null)
     {
         var folder = new ManifestFolder(_files.Path, _lastGood.Path, NullLogger<ManifestFolder>.Instance)
         {
+            Settle = settle ?? TimeSpan.FromMilliseconds(100),
             Rescan = TimeSpan.FromSeconds(1),
         };
         folder.Load();

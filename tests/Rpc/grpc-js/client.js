@@ -78,7 +78,7 @@ const scenarios = {
   deadline: async () => {
     const client = connect();
     await unary(client, { text: 'first' });
-    return unary(client, { behaviour: 'hang' }, undefined, { deadline: Date.now() + 500 });
+    return unary(client, { behaviour: 'hang' }, undefined, { deadline: Date.now() + 3000 });
   },
   cancel: () => {
     const call = connect().Duplex();
@@ -90,12 +90,12 @@ const scenarios = {
   large: () => unary(
     connect({ 'grpc.max_receive_message_length': -1 }), { payload: Buffer.alloc(4 * 1024 * 1024 - 100, 'x') }),
   compressed: () => unary(connect({ 'grpc.default_compression_algorithm': 2 }), { text: 'x'.repeat(10000) }),
-  // A stream that is silent for longer than many pings take, and then goes on.
+  // A stream that is silent for longer than a ping may go unanswered, and then goes on.
   keepalive: () => {
-    const call = connect({ 'grpc.keepalive_time_ms': 100, 'grpc.keepalive_timeout_ms': 1000 }).Duplex();
+    const call = connect({ 'grpc.keepalive_time_ms': 100, 'grpc.keepalive_timeout_ms': 5000 }).Duplex();
     call.write({ text: 'before' });
     return drain(call, (reply) => (reply.text === 'before'
-      ? setTimeout(() => { call.write({ text: 'after' }); call.end(); }, 1500)
+      ? setTimeout(() => { call.write({ text: 'after' }); call.end(); }, 7000)
       : undefined));
   },
 };

@@ -3,6 +3,7 @@ using FsCheck.Fluent;
 using WgMesh.Engine.Linux.Interop;
 using WgMesh.Engine.Linux.Netlink;
 using WgMesh.Engine.Routing;
+using WgMesh.Tests.Shared;
 
 namespace WgMesh.Engine.Tests.Linux.Netlink;
 
@@ -213,7 +214,7 @@ public sealed class CodecTests
     [Fact]
     public void No_garbage_makes_the_codec_throw()
     {
-        Prop.ForAll<byte[]>(bytes => ReadEverything(bytes ?? [])).QuickCheckThrowOnFailure();
+        Prop.ForAll<byte[]>(bytes => ReadEverything(bytes ?? [])).Check(Properties.Config(1000));
 
         // and garbage that looks right from afar: good messages with bytes changed, cut short or lengthened
         var seeds = new[] { LinkPayload, RoutePayload, AddressPayload, RulePayload }.Select(Bytes).ToArray();
@@ -222,7 +223,7 @@ public sealed class CodecTests
                      from value in Gen.Choose(0, 255)
                      from length in Gen.Choose(0, seed.Length)
                      select Mutate(seed, positions, (byte)value, length);
-        Prop.ForAll(Arb.From(change), ReadEverything).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        Prop.ForAll(Arb.From(change), ReadEverything).Check(Properties.Config(2000));
     }
 
     private static byte[] Mutate(byte[] seed, int[] positions, byte value, int length)

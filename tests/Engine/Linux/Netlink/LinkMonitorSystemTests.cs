@@ -9,7 +9,7 @@ namespace WgMesh.Engine.Tests.Linux.Netlink;
 [Trait("needs", "system")]
 public sealed class LinkMonitorSystemTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly NetNamespace _space = new();
     private readonly LinkMonitor _monitor;
