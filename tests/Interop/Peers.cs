@@ -1,0 +1,33 @@
+namespace WgMesh.Interop.Tests;
+
+/// <summary>Another implementation of WireGuard: where hosts that run it come from, and the wires that they can be plugged into.</summary>
+public abstract class Peers : IDisposable
+{
+    internal abstract Wire Wire { get; }
+
+    internal abstract WireGuardHost Start(Lan lan, int number);
+
+    public abstract void Dispose();
+}
+
+/// <summary>wireguard-go.</summary>
+public sealed class WireGuardGoPeers : Peers
+{
+    internal override Wire Wire { get; } = new();
+
+    internal override WireGuardHost Start(Lan lan, int number) => NamespaceHost.StartWireGuardGo(lan, number);
+
+    public override void Dispose() => Wire.Dispose();
+}
+
+/// <summary>The Linux kernel.</summary>
+public sealed class KernelPeers : Peers
+{
+    private readonly KernelGuest _guest = KernelGuest.Rent();
+
+    internal override Wire Wire => _guest.Wire;
+
+    internal override WireGuardHost Start(Lan lan, int number) => new KernelHost(_guest, lan, number);
+
+    public override void Dispose() => KernelGuest.Return();
+}
