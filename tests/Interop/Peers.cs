@@ -7,6 +7,12 @@ public abstract class Peers : IDisposable
 
     internal abstract WireGuardHost Start(Lan lan, int number);
 
+    /// <summary>A fault of theirs: the first packets to an IPv6 endpoint after some to an IPv4 one go elsewhere.</summary>
+    internal virtual bool TruncatesAddresses => false;
+
+    /// <summary>A fault of theirs: several packets in one system call, of which each is longer than the path takes, are lost again and again.</summary>
+    internal virtual bool LosesRunsOnShortPaths => false;
+
     public abstract void Dispose();
 }
 
@@ -14,6 +20,10 @@ public abstract class Peers : IDisposable
 public sealed class WireGuardGoPeers : Peers
 {
     internal override Wire Wire { get; } = new();
+
+    internal override bool TruncatesAddresses => true;
+
+    internal override bool LosesRunsOnShortPaths => true;
 
     internal override WireGuardHost Start(Lan lan, int number) => NamespaceHost.StartWireGuardGo(lan, number);
 

@@ -10,12 +10,14 @@ public sealed class KernelTunnelTests(KernelPeers peers) : TunnelTests(peers), I
 [Trait("needs", "system")]
 public abstract class TunnelTests : IDisposable
 {
+    private readonly Peers _peers;
     private readonly NamespaceHost _ours;
     private readonly WireGuardHost _theirs;
 
     protected TunnelTests(Peers peers)
     {
         ArgumentNullException.ThrowIfNull(peers);
+        _peers = peers;
         var lan = new Lan(peers.Wire);
         _theirs = peers.Start(lan, 2);
         _ours = NamespaceHost.StartWgMesh(lan, 1);
@@ -111,9 +113,21 @@ public abstract class TunnelTests : IDisposable
         foreach (var ipv6 in new[] { true, false })
         {
             mover.SetPeer(follower, "endpoint", follower.Endpoint(ipv6));
-            mover.Ping(follower);
+            Reach(mover, follower);
             Assert.Equal(mover.Endpoint(ipv6), follower.PeerEndpoint());
-            follower.Ping(mover);
+            Reach(follower, mover);
+        }
+
+        void Reach(WireGuardHost from, WireGuardHost to)
+        {
+            if (_peers.TruncatesAddresses)
+            {
+                Wait.Until(() => from.TryPing(to, seconds: 1), "a ping to be answered");
+            }
+            else
+            {
+                from.Ping(to);
+            }
         }
     }
 
@@ -125,7 +139,7 @@ public abstract class TunnelTests : IDisposable
         _ours.SetMtu(ethernet: 1280, tunnel: 1420);
         _theirs.SetMtu(ethernet: 1280, tunnel: 1420);
         Introduce(weInitiate: true, outerIPv6);
-        await FullPacketsCross(1420);
+        await FullPacketsCross(1420, theyStream: !_peers.LosesRunsOnShortPaths);
     }
 
     [Theory]
@@ -152,7 +166,7 @@ public abstract class TunnelTests : IDisposable
         _theirs.RemovePeer(_ours);
     }
 
-    private async Task FullPacketsCross(int mtu)
+    private async Task FullPacketsCross(int mtu, bool theyStream = true)
     {
         foreach (var (from, to) in new[] { ((WireGuardHost)_ours, _theirs), (_theirs, _ours) })
         {
@@ -161,7 +175,10 @@ public abstract class TunnelTests : IDisposable
                 // the ICMP header has 8 bytes in both families
                 var size = mtu - (ipv6 ? 40 : 20) - 8;
                 from.Ping(to, ipv6, "-M", "do", "-s", $"{size}");
-                await from.TransferAsync(to, 2 << 20, ipv6);
+                if (from == _ours || theyStream)
+                {
+                    await from.TransferAsync(to, 2 << 20, ipv6);
+                }
             }
         }
     }

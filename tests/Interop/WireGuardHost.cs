@@ -82,7 +82,7 @@ internal abstract class WireGuardHost : IDisposable
     public void Ping(WireGuardHost other, bool ipv6 = false, params string[] more)
     {
         var output = Exec("ping", ["-n", "-c", "3", "-i", "0.2", "-W", "10", .. more, other.Overlay(ipv6)]);
-        Assert.Contains(" 0% packet loss", output, StringComparison.Ordinal);
+        Assert.True(output.Contains(" 0% packet loss", StringComparison.Ordinal), output);
     }
 
     /// <summary>One ping; whether it was answered within this many seconds.</summary>
