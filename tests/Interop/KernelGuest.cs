@@ -8,7 +8,7 @@ namespace WgMesh.Interop.Tests;
 
 /// <summary>
 /// A virtual machine whose Linux kernel has WireGuard, on a <see cref="Wire"/>: what e2e/kernel-peer.sh made, in qemu. Hosts are network
-/// namespaces in there. It is shared by the tests that run at one time, as starting it takes seconds of a processor.
+/// namespaces in there. Most tests share one, as starting it takes seconds of a processor.
 /// </summary>
 internal sealed class KernelGuest : IDisposable
 {
@@ -30,7 +30,7 @@ internal sealed class KernelGuest : IDisposable
     private Process? _qemu;
     private int _count;
 
-    private KernelGuest()
+    public KernelGuest()
     {
         _running["ready"] = _ready;
         try
@@ -46,7 +46,7 @@ internal sealed class KernelGuest : IDisposable
 
     public Wire Wire { get; } = new();
 
-    /// <summary>The one that the others use, or a new one. Give it back.</summary>
+    /// <summary>The one that others use at this time, or a new one. Give it back.</summary>
     public static KernelGuest Rent()
     {
         lock (Gate)

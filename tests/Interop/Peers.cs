@@ -41,3 +41,15 @@ public sealed class KernelPeers : Peers
 
     public override void Dispose() => KernelGuest.Return();
 }
+
+/// <summary>The Linux kernel of a machine that no other test uses, so that it can be brought to its knees.</summary>
+public sealed class LonelyKernelPeers : Peers
+{
+    private readonly KernelGuest _guest = new();
+
+    internal override Wire Wire => _guest.Wire;
+
+    internal override WireGuardHost Start(Lan lan, int number) => new KernelHost(_guest, lan, number);
+
+    public override void Dispose() => _guest.Dispose();
+}
