@@ -13,21 +13,26 @@ if [[ ! -f $out/initrd ]]; then
   trap 'rm -rf "$work"' EXIT
   chmod 755 "$work" # apt's unprivileged downloader has to get in
   root=$work/root
-  package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends/ {print $2; exit}')
-  [[ -n $package ]] || { echo "linux-image-cloud-amd64 is not known to apt: its lists are missing (apt-get update), or this is no Debian for amd64" >&2; exit 1; }
+  newest() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends/ {print $2; exit}'; }
+  package=$(newest)
+  if [[ -z $package ]]; then
+    apt-get update -q >"$work/log" 2>&1 || true # the lists are missing, as they are in images of containers
+    package=$(newest)
+  fi
+  [[ -n $package ]] || { echo "apt does not know linux-image-cloud-amd64: is this no Debian for amd64?" >&2; exit 1; }
   (cd "$work" && apt-get download -q "$package" >log 2>&1 && dpkg -x "$package"_*.deb kernel) ||
     { tail -20 "$work/log" >&2; echo "$package cannot be fetched from Debian's archive" >&2; exit 1; }
   release=$(ls "$work/kernel/lib/modules")
   depmod -b "$work/kernel" "$release"
 
   mkdir -p "$root"/{bin,proc,sys,dev,run,tmp,etc,lib/modules}
-  cp "$(command -v busybox)" "$root/bin/busybox"
-  for program in wg ip ping; do
+  for program in wg ip ping busybox; do
     path=$(command -v "$program")
     install -D "$path" "$root/usr/bin/$program"
-    # the loader and the libraries travel along
-    for library in $(ldd "$path" | grep -o '/[^ )]*'); do install -D "$library" "$root$library"; done
+    # the loader and the libraries travel along; a static program has none
+    for library in $(ldd "$path" 2>/dev/null | grep -o '/[^ )]*'); do install -D "$library" "$root$library"; done
   done
+  mv "$root/usr/bin/busybox" "$root/bin/"
   for module in virtio_pci virtio_net virtio_console macvlan wireguard; do
     modprobe -d "$work/kernel" -S "$release" --show-depends "$module" 2>/dev/null | awk '/^insmod/ {print $2}'
   done | awk '!seen[$0]++' >"$work/modules" # in the order in which they have to be loaded
