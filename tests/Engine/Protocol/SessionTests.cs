@@ -15,7 +15,7 @@ public class SessionTests
         var session = a.Only.Current!;
         var first = session.NextCounter;
         var counters = new ConcurrentBag<ulong>();
-        await OnThreads(4, _ =>
+        await LockStep.Run(4, _ =>
         {
             var message = new byte[64];
             for (var i = 0; i < 5_000; i++)
@@ -34,7 +34,7 @@ public class SessionTests
         var session = a.Only.Current!;
         session.NextCounter = Limits.RejectAfterMessages - 1_000;
         var counters = new ConcurrentBag<ulong>();
-        await OnThreads(4, _ =>
+        await LockStep.Run(4, _ =>
         {
             var message = new byte[64];
             for (var i = 0; i < 20_000; i++) // more than lie between the limit and the wrap
@@ -73,38 +73,35 @@ public class SessionTests
     [Fact]
     public async Task Several_threads_that_receive_for_one_session_accept_each_packet_exactly_once()
     {
-        const int packets = 6_000, threads = 4;
+        const int packets = 4_000, threads = 2;
         var (lab, a, b) = Lab.Connected();
         for (var i = 0; i < packets; i++)
         {
             a.SendTo("10.0.0.2", "10.0.0.1", $"{i}");
         }
 
-        // all of them fit the window, so that every thread may have every packet, in an order of its own
+        // all of them fit the window, and each is received by all threads at once, in an order that has nothing to do with theirs
         var frames = lab.Take().Where(frame => frame.Type == MessageType.Transport).Select(frame => frame.Bytes).ToArray();
         Assert.Equal(packets, frames.Length);
         Assert.True(packets < (int)ReplayWindow.Size);
+        new Random(1).Shuffle(frames);
         var accepted = new int[packets];
         long replayed = 0;
-        await OnThreads(threads, thread =>
+        var outboxes = Enumerable.Range(0, threads).Select(_ => new Outbox()).ToArray();
+        var messages = Enumerable.Range(0, threads).Select(_ => frames.Select(frame => frame.ToArray()).ToArray()).ToArray();
+        await LockStep.Run(threads, packets, (thread, i) =>
         {
-            var outbox = new Outbox();
-            var order = Enumerable.Range(0, packets).ToArray();
-            new Random(thread).Shuffle(order);
-            foreach (var i in order)
+            var message = messages[thread][i];
+            var outcome = b.Core.ReceiveTransport(message, a.Address, lab.Now, outboxes[thread], out _, out var length);
+            if (outcome == DropReason.None)
             {
-                var message = frames[i].ToArray();
-                var outcome = b.Core.ReceiveTransport(message, a.Address, lab.Now, outbox, out _, out var length);
-                if (outcome == DropReason.None)
-                {
-                    var text = Text(message.AsSpan(Messages.TransportHeaderLength, length).ToArray());
-                    Interlocked.Increment(ref accepted[int.Parse(text, System.Globalization.CultureInfo.InvariantCulture)]);
-                }
-                else
-                {
-                    Assert.Equal(DropReason.Replayed, outcome);
-                    Interlocked.Increment(ref replayed);
-                }
+                var text = Text(message.AsSpan(Messages.TransportHeaderLength, length).ToArray());
+                Interlocked.Increment(ref accepted[int.Parse(text, System.Globalization.CultureInfo.InvariantCulture)]);
+            }
+            else
+            {
+                Assert.Equal(DropReason.Replayed, outcome);
+                Interlocked.Increment(ref replayed);
             }
         });
         Assert.All(accepted, count => Assert.Equal(1, count));
@@ -138,7 +135,4 @@ public class SessionTests
         Assert.Equal(DropReason.Replayed, b.Outcomes[^1]);
         Assert.Equal(a.Address, b.Only.Endpoint);
     }
-
-    private static Task OnThreads(int count, Action<int> body) => Task.WhenAll(Enumerable.Range(0, count).Select(
-        thread => Task.Factory.StartNew(() => body(thread), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 }
