@@ -79,10 +79,10 @@ internal sealed class Coalescer(int maximumPackets)
             return default;
         }
 
-        Restore(group); // so that a second call answers the same
         var head = Bytes(it.First);
+        Restore(group); // so that a second call answers the same
         head[..it.ChangedLength].CopyTo(_savedHeaders.AsSpan(group * SavedLength));
-        it.IsFinished = true;
+        it.IsSaved = true;
         return it.Finish(head);
     }
 
@@ -106,10 +106,9 @@ internal sealed class Coalescer(int maximumPackets)
     public void Restore(int group)
     {
         ref var it = ref _groups[group];
-        if (it.IsFinished)
+        if (it.IsSaved)
         {
             _savedHeaders.AsSpan(group * SavedLength, it.ChangedLength).CopyTo(Bytes(it.First));
-            it.IsFinished = false;
         }
     }
 

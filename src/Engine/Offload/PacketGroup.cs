@@ -69,8 +69,8 @@ internal struct PacketGroup
     /// <summary>Whether another may join.</summary>
     public bool IsOpen { get; private set; }
 
-    /// <summary>Whether the first packet's headers are now those of all.</summary>
-    public bool IsFinished { get; set; }
+    /// <summary>Whether the first packet's headers are kept as they came, for it may have got those of all.</summary>
+    public bool IsSaved { get; set; }
 
     /// <summary>Bytes of the first packet that <see cref="Finish"/> may change.</summary>
     public readonly int ChangedLength => _headers.TransportOffset + (_headers.IsTcp ? TransportPacket.TcpHeaderLength : TransportPacket.UdpHeaderLength);

@@ -198,7 +198,7 @@ public sealed class SuperPacketTests
             ["an IPv4 length before the end"] = (header, [.. packet, 0]),
             ["an IPv6 length beyond the packet"] = (header6, packet6[..^1]),
             ["half a TCP header"] = (header, (tcp with { Payload = [] }).Build()[..30]),
-            ["an IPv4 header of four words"] = (header, Changed(packet, 0, 0x44)),
+            ["an IPv4 header of four words"] = (header with { ChecksumStart = 16 }, Changed((tcp with { Acknowledgement = 5u << 28 }).Build(), 0, 0x44)),
             ["an IPv4 header longer than the packet"] = (header, Changed(packet[..40], 0, 0x4F)),
             ["a TCP header of four words"] = (header, Changed(packet, 32, 0x40)),
             ["a TCP header longer than the packet"] = (header, Changed((tcp with { Payload = [] }).Build(), 32, 0xF0)),
