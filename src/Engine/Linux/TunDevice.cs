@@ -124,12 +124,16 @@ public sealed class TunDevice : IDisposable
     /// The network namespace that the interface is in; null if the kernel does not tell (before Linux 5.9, or without CAP_NET_ADMIN
     /// there), when most likely it is the current one.
     /// </summary>
+    /// <exception cref="LinuxException">The interface was deleted.</exception>
     internal Descriptor? OpenNamespace()
     {
         ObjectDisposedException.ThrowIf(!Descriptor.TryEnter(), this);
         var space = SysIoctl.Ioctl(Descriptor.Number, LinuxIfTun.GetDeviceNamespace, (nuint)0);
+        var errno = Marshal.GetLastPInvokeError();
         Descriptor.Exit();
-        return space < 0 ? null : new Descriptor(space);
+        return space >= 0 ? new Descriptor(space)
+            : errno == Errno.EBADFD ? throw new LinuxException($"TUNGETDEVNETNS {Name}", errno)
+            : null;
     }
 
     /// <inheritdoc/>

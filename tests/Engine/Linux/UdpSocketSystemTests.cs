@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Linux.Interop;
+using WgMesh.Engine.Offload;
 using WgMesh.Tests.Shared;
 
 namespace WgMesh.Engine.Tests.Linux;
@@ -82,6 +83,29 @@ public sealed class UdpSocketSystemTests : IDisposable
         Assert.Equal(Errno.None, from.Send(datagram, Datagrams.At(right, to.Port)));
         Assert.Equal(datagram, to.ReceiveOne().Bytes);
         Assert.Empty(to.ReceiveAll());
+    }
+
+    [Fact]
+    public void Routers_may_cut_a_datagram_up()
+    {
+        using var tun = _left.Run(() => TunDevice.Open("tun0"));
+        _left.Ip("link set tun0 up");
+        _left.Ip("route add 198.51.100.1/32 dev tun0");
+        var (from, to) = Bind("192.0.2.1");
+        using var both = new Both(from, to);
+        var packet = new byte[VirtioHeader.Length + 1500];
+        foreach (var length in new[] { 100, 1400 })
+        {
+            Assert.Equal(Errno.None, from.Send(new byte[length], Datagrams.At("198.51.100.1", 9)));
+            do
+            {
+                Assert.Equal(1u, Poll.Wait([tun.Queues[0].Descriptor], Datagrams.Patience));
+                tun.Queues[0].Read(packet, out _);
+            }
+            while (packet[VirtioHeader.Length] >> 4 != 4); // the kernel has its own to say in IPv6
+
+            Assert.Equal(0, packet[VirtioHeader.Length + 6] & 0x40); // Don't Fragment
+        }
     }
 
     [Fact]

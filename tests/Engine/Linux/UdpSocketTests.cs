@@ -56,12 +56,31 @@ public sealed class UdpSocketTests : IDisposable
         Assert.True(from.CanSegment);
         Assert.True(to.CanCoalesce);
         var run = Datagrams.Numbered((10 * 1400) + 333, 1400);
-        Assert.Equal(Errno.None, from.SendRun(run, 1400, Self(to), 0x02));
+        var local = Datagrams.Local(isIPv6 ? "::1" : "127.0.0.1");
+        Assert.Equal(Errno.None, from.SendRun(run, 1400, new UdpPath(Self(to), local), 0x02));
         var received = Assert.Single(to.Receive(11));
         Assert.Equal(run, received.Bytes);
         Assert.Equal(1400, received.SegmentSize);
         Assert.Equal(0x02, received.TrafficClass);
-        Assert.Equal(new UdpPath(Self(from), Datagrams.Local(isIPv6 ? "::1" : "127.0.0.1")), received.From);
+        Assert.Equal(new UdpPath(Self(from), local), received.From);
+    }
+
+    [Fact]
+    public void A_batch_takes_anything_after_anything()
+    {
+        var batch = new UdpReceiveBatch();
+        foreach (var isIPv6 in new[] { false, true, false })
+        {
+            var (from, to) = Sockets(isIPv6);
+            foreach (var segmentSize in new[] { 100, 10, 100 })
+            {
+                Assert.Equal(Errno.None, from.SendRun(new byte[100], segmentSize, Self(to), 3));
+                Assert.Equal(1u, Poll.Wait([to.Descriptor], Datagrams.Patience));
+                Assert.Equal(1, to.Receive(batch, out _));
+                Assert.Equal((1, 100, segmentSize, 3), (batch.Count, batch.Length(0), batch.SegmentSize(0), batch.TrafficClass(0)));
+                Assert.Equal(new UdpPath(Self(from), Datagrams.Local(isIPv6 ? "::1" : "127.0.0.1")), batch.From(0));
+            }
+        }
     }
 
     [Theory]

@@ -80,14 +80,15 @@ internal sealed class RouteMonitor : IDisposable
         NetlinkReader.TryReadFixed(ref payload, out LinuxRtnetlink.LinkHeader link)
         && (link.Change & LinuxRtnetlink.LinkUp) != 0
         && (link.Flags & LinuxRtnetlink.LinkUp) == 0
-        && !IsContainers(payload);
+        && !IsHalfOfDeletedPair(payload);
 
-    // The near end of a veth pair whose far end is in another namespace: they go with every container, and peers are not reached by them.
-    private static bool IsContainers(ReadOnlySpan<byte> attributes)
+    // Each container that ends takes its veth pair with it: far too often to forget by it how our peers were reached. They are not
+    // reached through containers; and if they were, what goes with the interface, its addresses and IPv6 routes, is reported as well.
+    private static bool IsHalfOfDeletedPair(ReadOnlySpan<byte> attributes)
     {
         var information = NetlinkReader.Find(attributes, LinuxRtnetlink.LinkAttribute.Info);
         return NetlinkReader.ToText(NetlinkReader.Find(information, LinuxRtnetlink.LinkAttribute.InfoKind)) == "veth"
-            && !NetlinkReader.Find(attributes, LinuxRtnetlink.LinkAttribute.PeerNamespace).IsEmpty;
+            && NetlinkReader.ToUInt32(NetlinkReader.Find(attributes, LinuxRtnetlink.LinkAttribute.Partner)) == 0;
     }
 
     private static bool Add(ReadOnlySpan<Prefix> prefixes, ICollection<Prefix>? changed)
