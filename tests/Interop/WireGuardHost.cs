@@ -117,18 +117,18 @@ internal sealed class WireGuardHost : IDisposable
         _namespace.Dispose();
     }
 
+    // Not by asking `wg`, which deletes a socket that refuses it, as one does that is bound and not yet listened on.
     private bool IsUp()
     {
-        try
-        {
-            Wg("show", Interface, "listen-port");
-            return true;
-        }
-        catch (InvalidOperationException)
+        const string Listening = " 00010000 "; // __SO_ACCEPTCON
+        var up = File.Exists($"/var/run/wireguard/{Interface}.sock") && _namespace.Exec("cat", "/proc/net/unix").Split('\n')
+            .Any(socket => socket.Contains($"/{Interface}.sock", StringComparison.Ordinal) && socket.Contains(Listening, StringComparison.Ordinal));
+        if (!up)
         {
             Thread.Sleep(50);
-            return false;
         }
+
+        return up;
     }
 
     private static string Pipe(string program, string input, params string[] arguments)
