@@ -43,19 +43,19 @@ mesh_underlay
 for i in 1 2 3; do mesh_node "$i"; done
 mesh_capture
 mesh_start_operator
-wait_for 30 "operator is ready" in_ns net curl -fsS http://127.0.0.1:9585/readyz
+wait_for 60 "operator is ready" in_ns net curl -fsS http://127.0.0.1:9585/readyz
 for i in 1 2 3; do mesh_start_agent "$i"; done
-for i in 1 2 3; do wait_for 30 "node$i has its configuration" mesh_ready "$i"; done
+for i in 1 2 3; do wait_for 60 "node$i has its configuration" mesh_ready "$i"; done
 
 step "Every pod pings every other pod, over IPv4 and IPv6"
 for i in 1 2 3; do
   for j in 1 2 3; do
     ((i == j)) && continue
-    wait_for 15 "pod$i -> pod$j  10.244.$j.10" mesh_ping "pod$i" "10.244.$j.10"
-    wait_for 15 "pod$i -> pod$j  fd00:244:$j::10" mesh_ping "pod$i" "fd00:244:$j::10"
+    wait_for 60 "pod$i -> pod$j  10.244.$j.10" mesh_ping "pod$i" "10.244.$j.10"
+    wait_for 60 "pod$i -> pod$j  fd00:244:$j::10" mesh_ping "pod$i" "fd00:244:$j::10"
   done
 done
-wait_for 10 "node1 itself reaches pod2" mesh_ping node1 10.244.2.10
+wait_for 60 "node1 itself reaches pod2" mesh_ping node1 10.244.2.10
 
 step "node1 as wg sees it"
 mesh_wg node1 show wgmesh0 | sed 's/^/   /'
@@ -88,33 +88,37 @@ Y
 sed 's/^/   | /' "$MESH/laptop.yaml"
 cp "$MESH/laptop.yaml" "$MESH/manifests/"
 laptop_configured() { mesh_cli peer-config laptop >"$MESH/laptop.conf" && grep -q '^\[Peer\]' "$MESH/laptop.conf"; }
-wait_for 10 "kubectl-wgmesh peer-config laptop prints its configuration" laptop_configured
+wait_for 60 "kubectl-wgmesh peer-config laptop prints its configuration" laptop_configured
 mesh_start ext ext "$BIN/wgmesh-agent" device --foreground wg0
-wait_for 10 "wgmesh-agent device wg0 is up" mesh_wg ext show wg0
+wait_for 60 "wgmesh-agent device wg0 is up" mesh_wg ext show wg0
 grep -vE '^(Address|MTU|DNS|#)' "$MESH/laptop.conf" | sed "s|^\[Interface\]|&\nPrivateKey = $(<"$MESH/laptop.key")|" >"$MESH/laptop.wg"
 mesh_wg ext setconf wg0 "$MESH/laptop.wg"
 ip -n wgm-ext addr add 10.99.0.1/32 dev wg0
 ip -n wgm-ext link set wg0 up
 ip -n wgm-ext route add 10.244.0.0/16 dev wg0
-for i in 1 2 3; do wait_for 15 "laptop -> pod$i" mesh_ping ext "10.244.$i.10"; done
-wait_for 5 "pod2 -> laptop" mesh_ping pod2 10.99.0.1
+for i in 1 2 3; do wait_for 60 "laptop -> pod$i" mesh_ping ext "10.244.$i.10"; done
+wait_for 60 "pod2 -> laptop" mesh_ping pod2 10.99.0.1
 
 step "... and leaves: the file goes"
 rm "$MESH/manifests/laptop.yaml"
 laptop_gone() { ! mesh_ping ext 10.244.1.10 && [[ $(mesh_wg node1 show wgmesh0 peers | wc -l) == 2 ]]; }
-wait_for 15 "laptop reaches nothing" laptop_gone
+wait_for 60 "laptop reaches nothing" laptop_gone
 
 step "The operator goes away: nothing happens to the traffic"
 mesh_kill operator KILL
-wait_for 3 "pod1 -> pod3 without an operator" mesh_ping pod1 10.244.3.10
+wait_for 60 "pod1 -> pod3 without an operator" mesh_ping pod1 10.244.3.10
 
 step "An agent is killed and started again, still without an operator"
 mesh_kill node2 KILL
+since() { echo $(((${EPOCHREALTIME/./} - $1) / 1000)); } # milliseconds
+start=${EPOCHREALTIME/./}
+in_ns node2 "$BIN/wgmesh-agent" --version >/dev/null
+limit=$((1000 + 10 * $(since "$start"))) # a busy machine starts programs slowly; a handshake that had to be tried again would take 5000 more
 start=${EPOCHREALTIME/./}
 mesh_start_agent 2
-wait_for 10 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
-took=$(((${EPOCHREALTIME/./} - start) / 1000))
-((took <= 2000)) || fail "that took $took ms; 2000 ms is the limit"
+wait_for 60 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+took=$(since "$start")
+((took <= limit)) || fail "that took $took ms; $limit ms is the limit on this machine now"
 ok "links were back within $took ms, from the configuration on disk"
 
 step "What crossed the underlay"
@@ -123,7 +127,7 @@ mesh_captured 50
 if [[ $mode != --smoke ]]; then
   step "To play with"
   mesh_start_operator
-  wait_for 30 "the operator is back" in_ns net curl -fsS http://127.0.0.1:9585/readyz
+  wait_for 60 "the operator is back" in_ns net curl -fsS http://127.0.0.1:9585/readyz
   cat <<Y
    a ping between pods     nsenter --net=/run/netns/wgm-pod1 ping 10.244.3.10
    a node as wg sees it    nsenter -t \$(cat $MESH/pids/node1) -n -m wg show

@@ -105,10 +105,10 @@ mesh_kill() { # NAME SIGNAL
   local pid
   pid=$(<"$MESH/pids/$1")
   kill "-$2" "$pid" 2>/dev/null || true
-  for _ in {1..500}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.02; done
+  for _ in {1..3000}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.02; done
   if kill -0 "$pid" 2>/dev/null; then
     kill -KILL "$pid" || true
-    fail "$1 did not end within 10 s of SIG$2"
+    fail "$1 did not end within 60 s of SIG$2"
   fi
   rm "$MESH/pids/$1"
 }
@@ -116,7 +116,7 @@ mesh_kill() { # NAME SIGNAL
 # everything that crosses the underlay, until mesh_captured reads it
 mesh_capture() {
   mesh_start capture net tcpdump -i br0 -U -w "$MESH/underlay.pcap"
-  wait_for 10 "capturing the underlay" test -s "$MESH/underlay.pcap"
+  wait_for 60 "capturing the underlay" test -s "$MESH/underlay.pcap"
 }
 
 # ends the capture and says what is in it; fails if packets of pods crossed in plain: mesh_captured LEAST-TUNNEL-DATAGRAMS
@@ -150,11 +150,11 @@ mesh_start_agent() { # N
 
 mesh_cli() { in_ns net "$BIN/kubectl-wgmesh" "$@" --operator "https://$mesh_operator" --ca "$MESH/operator/ca.crt" --token-file "$MESH/tokens/tools"; }
 
-mesh_metrics() { in_ns "node$1" curl -fsS -m 5 http://127.0.0.1:9586/metrics; } # N
+mesh_metrics() { in_ns "node$1" curl -fsS -m 30 http://127.0.0.1:9586/metrics; } # N
 
-mesh_ready() { in_ns "node$1" curl -fsS -m 5 http://127.0.0.1:9586/readyz; } # N
+mesh_ready() { in_ns "node$1" curl -fsS -m 30 http://127.0.0.1:9586/readyz; } # N
 
-mesh_ping() { in_ns "$1" ping -n -q -c 1 -W 0.5 "$2"; } # NAMESPACE ADDRESS
+mesh_ping() { in_ns "$1" ping -n -q -c 1 -W 2 "$2"; } # NAMESPACE ADDRESS
 
 # the traps of a script that owns a mesh; it has `finish` called at its end, however that comes
 mesh_on_exit() { trap finish EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; }
@@ -170,7 +170,7 @@ mesh_down() {
   for file in "$MESH"/pids/*; do
     [[ -f $file ]] || continue
     name=${file##*/}
-    for _ in {1..50}; do mesh_running "$name" || break; sleep 0.1; done
+    for _ in {1..300}; do mesh_running "$name" || break; sleep 0.1; done
     kill -KILL "$(<"$file")" 2>/dev/null || true
   done
   for ns in $(ip netns list | awk '$1 ~ /^wgm-/ {print $1}'); do ip netns del "$ns"; done

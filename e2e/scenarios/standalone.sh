@@ -24,12 +24,12 @@ mesh_node 1
 mesh_node 2
 mesh_capture
 mesh_start_operator
-wait_for 30 "operator is ready" in_ns net curl -fsS http://127.0.0.1:9585/readyz
+wait_for 60 "operator is ready" in_ns net curl -fsS http://127.0.0.1:9585/readyz
 mesh_start_agent 1
 mesh_start_agent 2
 # before its first configuration an agent knows of nothing to close
-for i in 1 2; do wait_for 30 "node$i has its configuration" mesh_ready "$i"; done
-wait_for 30 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+for i in 1 2; do wait_for 60 "node$i has its configuration" mesh_ready "$i"; done
+wait_for 60 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
 
 step "Bad manifests are refused with file, object, field and what would be right; the rest stays in force"
 # a key of 31 bytes, a CIDR with host bits, an unknown field, and one that is right
@@ -66,17 +66,16 @@ spec: {publicKey: cSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=, allowedIPs: [10.
 Y
 status_says() { mesh_cli status >"$MESH/status" 2>&1; grep -qE "$1" "$MESH/status"; }
 node_has() { mesh_wg node1 show wgmesh0 allowed-ips | grep -qF "$1"; }
-wait_for 10 "the good one is configured on the nodes" node_has 10.99.4.1/32
-wait_for 5 "what is left of the greedy one, too" node_has 10.99.6.1/32
+wait_for 60 "the good one is configured on the nodes" node_has 10.99.4.1/32
+wait_for 60 "what is left of the greedy one, too" node_has 10.99.6.1/32
 for expected in 'peers.yaml:[0-9]+: WireGuardPeer/short-key: spec.publicKey: .*31 bytes' 'WireGuardPeer/host-bits: spec.allowedIPs\[0\]: .*10.99.2.0/24' \
   'WireGuardPeer/unknown-field: spec.allowedIP: .*allowedIPs' 'same-key.*good' 'greedy.*10.244.2.0/24'; do
-  wait_for 5 "status says: $expected" status_says "$expected"
+  wait_for 60 "status says: $expected" status_says "$expected"
 done
 for refused in 10.99.1.1 10.99.2. 10.99.3.1 10.99.5.1; do
   if node_has "$refused"; then fail "$refused was configured"; fi
 done
-mesh_ping pod1 10.244.2.10 >/dev/null || fail "pod2 lost its CIDR to a greedy peer"
-ok "pod1 -> pod2 still"
+wait_for 60 "pod1 -> pod2 still, whatever a greedy peer wants" mesh_ping pod1 10.244.2.10
 set +e
 "$BIN/kubectl-wgmesh" validate -f "$MESH/manifests" >"$MESH/validate" 2>&1
 code=$?
@@ -86,13 +85,13 @@ ok "kubectl-wgmesh validate says the same"
 
 step "A manifest that no longer parses leaves what it said before in force"
 sed -i 's/^kind: WireGuardPeer/kind: [WireGuardPeer/' "$MESH/manifests/peers.yaml"
-wait_for 5 "the problem is told" status_says 'peers.yaml:[0-9]+'
+wait_for 60 "the problem is told" status_says 'peers.yaml:[0-9]+'
 sleep 0.5
 node_has 10.99.4.1/32 || fail "the good peer is gone"
 ok "the good peer is still there"
 rm "$MESH/manifests/peers.yaml"
 gone() { ! node_has 10.99.4.1/32; }
-wait_for 10 "with the file gone, so is the peer" gone
+wait_for 60 "with the file gone, so is the peer" gone
 
 step "Metrics are what docs/metrics.md says, and promtool has nothing to say"
 in_ns net curl -fsS http://127.0.0.1:9585/metrics >"$MESH/operator.metrics"
@@ -115,16 +114,16 @@ cp "$MESH/tokens/node1" "$MESH/tokens/node1.right"
 echo wrong >"$MESH/tokens/node1"
 mesh_kill node1 TERM
 mesh_start_agent 1
-wait_for 10 "pod1 -> pod2, from the configuration on disk" mesh_ping pod1 10.244.2.10
+wait_for 60 "pod1 -> pod2, from the configuration on disk" mesh_ping pod1 10.244.2.10
 says_unauthenticated() { in_ns node1 curl -s http://127.0.0.1:9586/readyz >"$MESH/ready"; grep -qi unauthenticated "$MESH/ready"; }
-wait_for 10 "its health says why" says_unauthenticated
+wait_for 60 "its health says why" says_unauthenticated
 mv "$MESH/tokens/node1.right" "$MESH/tokens/node1"
 
 step "An agent that is down lets no packet out in plain"
 mesh_kill node1 KILL
 mesh_ping pod1 10.244.2.10 >/dev/null && fail "pod1 reaches pod2 without an agent"
 mesh_start_agent 1
-wait_for 10 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+wait_for 60 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
 mesh_kill node1 TERM
 mesh_ping pod1 10.244.2.10 >/dev/null && fail "pod1 reaches pod2 without an agent"
 mesh_captured 10
