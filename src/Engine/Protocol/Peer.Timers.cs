@@ -84,10 +84,15 @@ internal sealed partial class Peer
 
     private void SessionMade(Instant now) => Arm(ref _wipeAt, now + Limits.ZeroKeysAfter);
 
-    /// <summary>Any authenticated message went out: a keepalive would say nothing new.</summary>
+    /// <summary>Any authenticated message went out: a keepalive would say nothing new, nor would another one.</summary>
     private void AuthenticatedSent(Instant now)
     {
         Disarm(ref _keepaliveAt);
+        if (_anotherKeepalive)
+        {
+            _anotherKeepalive = false; // else it would follow the next keepalive, with nothing heard in between
+        }
+
         ArmPersistentKeepalive(now);
     }
 
