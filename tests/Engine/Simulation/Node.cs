@@ -473,7 +473,7 @@ internal sealed class Node
         }
 
         _stale = false;
-        Assert.Null(ProtocolCore.Validate(update));
+        Assert.Null(Core.Validate(update));
         var silent = _links.Where(link => link.Peer is { PersistentKeepalive: 0 }).ToList();
         Core.Apply(update, Now, _outbox);
         var peers = Core.Peers.ToDictionary(peer => peer.PublicKey);
