@@ -17,13 +17,15 @@ public sealed record DeviceOptions
     /// processors that the process may use (its cgroup's quota, not the machine), since each packet takes one on the way out and one
     /// on the way in.
     /// </summary>
-    public int Lanes { get; init; } = Math.Clamp(Environment.ProcessorCount / 2, 1, 8);
+    public int Lanes { get; init; } = LanesFor(Environment.ProcessorCount);
 
     /// <summary>Offloads that are not to be used, though the kernel has them.</summary>
     public Offloads Disabled { get; init; }
 
     /// <summary>Told in a sentence what the device found out that its user may want to know; for a log. Called by several threads.</summary>
     public Action<string>? Report { get; init; }
+
+    internal static int LanesFor(int processors) => Math.Clamp(processors / 2, 1, 8);
 
     internal Offloads Wanted => Offloads.All & ~Disabled;
 
