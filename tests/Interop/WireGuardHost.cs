@@ -51,18 +51,11 @@ internal abstract class WireGuardHost : IDisposable
         Ip($"link set {Interface} mtu {tunnel}");
     }
 
-    /// <summary>
-    /// Leaves its address on the network for another. It keeps the prefix, so that no route is lost for a moment with the old address.
-    /// </summary>
+    /// <summary>Leaves its address on the network for another.</summary>
     public void MoveTo(int number, bool ipv6)
     {
-        Ip($"addr add {Lan.Prefix(number, ipv6)} dev {Ethernet}{(ipv6 ? " nodad" : "")}");
         Ip($"addr del {Lan.Prefix(Number, ipv6)} dev {Ethernet}");
-        if (!ipv6)
-        {
-            // a secondary address goes with its primary one
-            Ip($"addr replace {Lan.Prefix(number, ipv6)} dev {Ethernet}");
-        }
+        Ip($"addr add {Lan.Prefix(number, ipv6)} dev {Ethernet}{(ipv6 ? " nodad" : "")}");
     }
 
     /// <summary>Adds the other host as a peer; only one that knows the endpoint can make the first step.</summary>
