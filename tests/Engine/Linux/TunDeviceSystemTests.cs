@@ -247,11 +247,37 @@ public sealed class TunDeviceSystemTests
         {
             Assert.Equal(1380, tun.GetMtu());
             Assert.Equal(queues, tun.Queues.Count);
-            Assert.Equal(TunOffloads.None, tun.Offloads); // what the last one could do is no more
             tun.Persist(false);
         }
 
         Assert.DoesNotContain("wg0", space.Ip("link"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_the_last_owner_of_a_persistent_interface_could_do_is_not_expected_of_the_next()
+    {
+        using var space = new NetNamespace();
+        using (var tun = space.Run(() => TunDevice.Open("wg0", 1, AllOffloads)))
+        {
+            tun.Persist(true);
+        }
+
+        using var next = space.Run(() => TunDevice.Open("wg0"));
+        Assert.Equal(TunOffloads.None, next.Offloads);
+        space.Ip("addr add 10.9.0.1/24 dev wg0");
+        space.Ip("link set wg0 up");
+        using var socket = space.Run(() => UdpSocket.Bind(false, 0));
+        Assert.Equal(Errno.None, socket.SendRun(new byte[12_000], 1200, Datagrams.At("10.9.0.2", 9)));
+        var packet = new byte[VirtioHeader.Length + 65_535];
+        for (var left = 10; left > 0;)
+        {
+            Assert.Equal(1u, Poll.Wait([next.Queues[0].Descriptor], Patience));
+            var length = next.Queues[0].Read(packet, out _) - VirtioHeader.Length;
+            Assert.Equal(default, VirtioHeader.Read(packet));
+            left -= length == 1228 ? 1 : 0; // the kernel has its own to say in IPv6
+        }
+
+        next.Persist(false);
     }
 
     [Theory]
