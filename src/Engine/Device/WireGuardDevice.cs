@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Linux.Netlink;
 using WgMesh.Engine.Protocol;
+using WgMesh.Engine.Routing;
 
 namespace WgMesh.Engine.Device;
 
@@ -271,6 +272,7 @@ public sealed class WireGuardDevice : IDisposable
         var outbox = new Outbox();
         var transmitter = new Transmitter(_core, _offloads, _tun.Queues[0]);
         var events = new List<LinkEvent>();
+        var rerouted = new HashSet<Prefix>();
         while (true)
         {
             for (var left = Budget; left > 0 && _handshakes.TryDequeue(message, out var type, out var from, out var length, out var backlog); left--)
@@ -304,9 +306,11 @@ public sealed class WireGuardDevice : IDisposable
                 FollowInterface(events);
             }
 
-            if ((ready & 16) != 0 && _routes.Read())
+            if ((ready & 16) != 0)
             {
-                _core.ForgetLocalAddresses();
+                rerouted.Clear();
+                _routes.Read(rerouted);
+                _core.ForgetLocalAddresses(rerouted);
             }
         }
     }

@@ -69,7 +69,7 @@ internal sealed partial class Peer
         }
 
         _cookies.WriteMacs(message, now);
-        outbox.Commit(this, PathTo(endpoint), Messages.HandshakeTrafficClass, message.Length);
+        outbox.Commit(this, endpoint.Path, Messages.HandshakeTrafficClass, message.Length);
         _outstanding = handshake;
         _lastTimestampSent = timestamp;
         _lastInitiationSent = now;

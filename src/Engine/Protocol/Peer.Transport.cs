@@ -106,7 +106,7 @@ internal sealed partial class Peer
             return 0;
         }
 
-        var path = PathTo(endpoint);
+        var path = endpoint.Path;
         var trafficClass = packets.Packet.IsEmpty ? (byte)0 : Ecn.Outer(packets.Packet);
         var mtu = _core.Mtu;
         var count = 0;

@@ -33,7 +33,7 @@ internal sealed partial class Peer
     }
 
     // a reference, so that it can be read whole without a lock
-    private sealed record EndpointHolder(UdpPath Path, int Epoch);
+    private sealed record EndpointHolder(UdpPath Path);
 
     public PublicKey PublicKey { get; }
 
@@ -86,15 +86,14 @@ internal sealed partial class Peer
     /// <summary>Where the peer was heard, or is said to be; datagrams to it go back that way.</summary>
     public void SetEndpoint(in UdpPath path)
     {
-        var epoch = _core.LocalAddressEpoch;
-        if (_endpoint is not { } known || known.Epoch != epoch || known.Path != path)
+        if (_endpoint is not { } known || known.Path != path)
         {
             if (_endpoint?.Path.Remote != path.Remote)
             {
                 TakesRuns = true; // another path, another MTU
             }
 
-            _endpoint = new EndpointHolder(path, epoch);
+            _endpoint = new EndpointHolder(path);
         }
     }
 
@@ -103,7 +102,7 @@ internal sealed partial class Peer
     {
         if (_endpoint is { } known && known.Path.Local.IsKnown)
         {
-            _endpoint = known with { Path = new UdpPath(known.Path.Remote) };
+            _endpoint = new EndpointHolder(known.Path.Remote);
         }
     }
 
@@ -116,9 +115,6 @@ internal sealed partial class Peer
         get => _takesRuns;
         set => _takesRuns = value;
     }
-
-    private UdpPath PathTo(EndpointHolder endpoint) =>
-        endpoint.Epoch == _core.LocalAddressEpoch ? endpoint.Path : new UdpPath(endpoint.Path.Remote);
 
     /// <summary>Takes effect with the next handshake.</summary>
     public void SetPresharedKey(SecretKey key)

@@ -28,7 +28,6 @@ internal sealed class ProtocolCore
     private volatile CookieChecker? _checker;
     private volatile int _mtu = 1420;
     private long _underLoadUntil;
-    private int _localAddressEpoch;
     private readonly TokenBucket _refusals = new(Limits.RefusalsPerSecond, Limits.RefusalBurst);
 
     /// <param name="time">Gives the wall clock for timestamps; the monotonic time is handed in with each call.</param>
@@ -73,9 +72,6 @@ internal sealed class ProtocolCore
     }
 
     public Instant NextDeadline => Timers.Next;
-
-    /// <summary>Local addresses that were learned in an earlier epoch are not used.</summary>
-    internal int LocalAddressEpoch => Volatile.Read(ref _localAddressEpoch);
 
     /// <summary>A packet from the interface.</summary>
     public DropReason Send(ReadOnlySpan<byte> packet, Instant now, Outbox outbox) =>
@@ -175,10 +171,20 @@ internal sealed class ProtocolCore
     }
 
     /// <summary>
-    /// The host's routes or addresses changed: what peers once reached us by may no longer be the way back, so the kernel chooses until
-    /// they have been heard again.
+    /// These prefixes may now be reached another way: the address by which a peer in there once called us may no longer be the one to
+    /// answer from, so the kernel chooses until that peer has been heard again.
     /// </summary>
-    public void ForgetLocalAddresses() => Interlocked.Increment(ref _localAddressEpoch);
+    public void ForgetLocalAddresses(IReadOnlyCollection<Prefix> changed)
+    {
+        foreach (var (_, peer) in _peers)
+        {
+            var endpoint = peer.Endpoint;
+            if (endpoint.IsKnown && changed.Any(prefix => prefix.IsIPv6 == endpoint.IsIPv6 && prefix.Contains(endpoint.Address)))
+            {
+                peer.ForgetLocalAddress();
+            }
+        }
+    }
 
     /// <summary>Does what the timers of all peers have due.</summary>
     public void Advance(Instant now, Outbox outbox)

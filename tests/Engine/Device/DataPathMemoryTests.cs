@@ -41,7 +41,7 @@ public sealed class DataPathMemoryTests : IDisposable
     {
         _pair.Start();
         _pair.PingRight();
-        Assert.True(Routing.Prefix.TryParse("10.0.0.9/32", out var dead));
+        Assert.True(Engine.Routing.Prefix.TryParse("10.0.0.9/32", out var dead));
         Assert.Null(_pair.Left.Apply(new DeviceUpdate
         {
             Peers = [new PeerUpdate { PublicKey = DeadKey(), Endpoint = Endpoint.From(new IPEndPoint(IPAddress.Parse("192.0.2.99"), 1)), AllowedIps = [new(dead)] }],

@@ -109,8 +109,8 @@ public sealed class DataPathTests : IDisposable
     }
 
     [Theory]
-    [InlineData("192.0.2.11", "192.0.2.1", "10.0.0.2", "198.51.100.0/24 via 192.0.2.2")]
-    [InlineData("2001:db8::11", "2001:db8::1", "fd00::2", "2001:db8:f::/48 via 2001:db8::2")]
+    [InlineData("192.0.2.11", "192.0.2.1", "10.0.0.2", "192.0.2.2/32 dev eth0")]
+    [InlineData("2001:db8::11", "2001:db8::1", "fd00::2", "2001:db8::2/128 dev eth0")]
     public void A_changed_route_lets_the_kernel_choose_the_address_again(string called, string other, string inner, string route)
     {
         _pair.LeftHost.Ip(called.Contains(':', StringComparison.Ordinal) ? $"addr add {called}/64 dev eth0 nodad preferred_lft 0" : $"addr add {called}/24 dev eth0");
