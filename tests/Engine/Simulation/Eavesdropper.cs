@@ -22,10 +22,11 @@ internal sealed class Eavesdropper(World world)
     private readonly HashSet<(ulong, ulong)> _keepalives = [];
     private readonly List<Peer> _mustRekey = [];
     private readonly HashSet<Peer> _announcing = [];
-    private readonly List<(Node Node, Peer Peer)> _initiations = [];
+    private readonly Dictionary<(Node From, Node To), int> _initiations = [];
 
-    /// <summary>All initiations, in the order they were sent.</summary>
-    public IReadOnlyList<(Node Node, Peer Peer)> Initiations => _initiations;
+    /// <summary>How many initiations two nodes have sent each other.</summary>
+    public int InitiationsBetween(Node node, Node other) =>
+        _initiations.GetValueOrDefault((node, other)) + _initiations.GetValueOrDefault((other, node));
 
     /// <summary>A datagram leaves a node.</summary>
     public void OnDatagram(Node sender, Peer? peer, ReadOnlySpan<byte> datagram)
@@ -96,8 +97,8 @@ internal sealed class Eavesdropper(World world)
         record.TimestampSent = world.Watch.NextTimestamp(sender, peer);
         record.InitiationSentAt = world.Now;
         record.InitiationSentEpoch = sender.KeyEpoch;
-        record.InitiationsSent++;
-        _initiations.Add((sender, peer));
+        var to = sender.Links.First(link => link.Peer == peer).Other;
+        _initiations[(sender, to)] = _initiations.GetValueOrDefault((sender, to)) + 1;
         world.Ledger.Initiations.Add(Network.EphemeralOf(datagram), new SentInitiation(sender, sender.PublicKey, record.TimestampSent));
     }
 

@@ -19,8 +19,6 @@ internal sealed class PeerRecord
     /// <summary>How often the private key had changed by then: a new one starts anew.</summary>
     public int InitiationSentEpoch { get; set; }
 
-    public int InitiationsSent { get; set; }
-
     /// <summary>
     /// Keepalives that may be sent in answer to data, unless something else is sent before: one for each packet heard, at most two, since
     /// the timer remembers one that is due and whether another is to follow.

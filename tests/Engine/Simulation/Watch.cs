@@ -121,9 +121,12 @@ internal sealed class Watch(World world)
         // what changes seldom, or can only grow, is looked at now and then, since it costs the most
         if (_steps++ % SampledEvery == 0)
         {
-            foreach (var node in world.Nodes.Where(node => node.IsRunning))
+            foreach (var node in world.Nodes)
             {
-                Inspect(node);
+                if (node.IsRunning && node.NextDeadline > world.Now) // one that has just woken up has something to do first
+                {
+                    Inspect(node);
+                }
             }
         }
     }
