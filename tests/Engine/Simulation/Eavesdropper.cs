@@ -22,6 +22,7 @@ internal sealed class Eavesdropper(World world)
     private readonly HashSet<(ulong, ulong)> _keepalives = [];
     private readonly List<Peer> _mustRekey = [];
     private readonly HashSet<Peer> _announcing = [];
+    private readonly HashSet<Peer> _answering = [];
     private readonly Dictionary<(Node From, Node To), int> _initiations = [];
 
     /// <summary>How many initiations two nodes have sent each other.</summary>
@@ -40,8 +41,9 @@ internal sealed class Eavesdropper(World world)
                 world.Ledger[peer!].KeepalivesOwed = 0;
                 break;
             case MessageType.Response:
+                Assert.True(_answering.Remove(peer!), "a response to no initiation");
                 world.Ledger[peer!].KeepalivesOwed = 0;
-                break; // one for each initiation that Watch has seen accepted
+                break;
             case MessageType.CookieReply:
                 Assert.True(
                     sender.LoadedAt is { } at && world.Now - at < World.Nanoseconds(TimeSpan.FromSeconds(1)),
@@ -61,6 +63,9 @@ internal sealed class Eavesdropper(World world)
     /// <summary>In this step one keepalive is allowed: a response was taken (S7), or persistent keepalives were switched on.</summary>
     public void Announces(Peer peer) => _announcing.Add(peer);
 
+    /// <summary>In this step one response is due: an initiation of the peer's was accepted.</summary>
+    public void Answers(Peer peer) => _answering.Add(peer);
+
     /// <summary>A peer was heard with data.</summary>
     public void Owes(Peer peer)
     {
@@ -79,6 +84,7 @@ internal sealed class Eavesdropper(World world)
                 "a key was used beyond REKEY_AFTER and no new one asked for");
         }
 
+        Assert.True(_answering.Count == 0, "an initiation was accepted and not answered");
         _mustRekey.Clear();
         _announcing.Clear();
     }
@@ -131,6 +137,7 @@ internal sealed class Eavesdropper(World world)
         else
         {
             world.Ledger[peer].KeepalivesOwed = 0;
+
             // What the plaintext is at this place is known, so what is left is the keystream: another packet with the same eight
             // bytes of it was sealed with the same key and nonce, whatever the engine thinks they are.
             var known = BinaryPrimitives.ReadUInt64LittleEndian(Packets.Marker);

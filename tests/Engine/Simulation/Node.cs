@@ -37,25 +37,6 @@ internal sealed class Node
         (_key, PublicKey) = NewKey();
     }
 
-    /// <summary>Another node, as this one is configured to have it for a peer.</summary>
-    internal sealed class Link(Node other)
-    {
-        public Node Other { get; } = other;
-
-        /// <summary>The key it is known by, perhaps no longer its own.</summary>
-        public PublicKey Key { get; set; } = other.PublicKey;
-
-        /// <summary>Whether it is a peer.</summary>
-        public bool IsConfigured { get; set; } = true;
-
-        public SecretKey? PresharedKey { get; set; }
-
-        public ushort PersistentKeepalive { get; set; }
-
-        /// <summary>The engine's.</summary>
-        public Peer? Peer { get; set; }
-    }
-
     public int Number { get; }
 
     public Endpoint Address { get; private set; }
@@ -64,8 +45,6 @@ internal sealed class Node
 
     /// <summary>False while it is down or asleep.</summary>
     public bool IsRunning => _core is not null && !_asleep;
-
-    public bool IsUp => _core is not null;
 
     public ProtocolCore Core => _core ?? throw new InvalidOperationException("down");
 

@@ -193,6 +193,7 @@ internal sealed class Watch(World world)
                 record.TimestampAccepted = sent.Timestamp;
                 record.InitiationAcceptedAt = world.Now;
                 HeardFrom(peer);
+                world.Eavesdropper.Answers(peer);
                 break;
             case DropReason.HandshakeReplayed:
                 Assert.False(isNew, "a new initiation was taken for a replay");
