@@ -60,6 +60,9 @@ internal sealed class Eavesdropper(World world)
         world.Ledger[peer!].AuthenticAt = world.Now;
     }
 
+    /// <summary>In this step an initiation is due, unless there was one just before.</summary>
+    public void MustRekey(Peer peer) => _mustRekey.Add(peer);
+
     /// <summary>In this step one keepalive is allowed: a response was taken (S7), or persistent keepalives were switched on.</summary>
     public void Announces(Peer peer) => _announcing.Add(peer);
 
@@ -76,7 +79,6 @@ internal sealed class Eavesdropper(World world)
     /// <summary>A node has sent all that this step made it send.</summary>
     public void AfterStep()
     {
-        // S4, S5: whoever has used a key for long enough has asked for a new one, unless he did so just before
         foreach (var peer in _mustRekey)
         {
             Assert.True(
@@ -123,13 +125,13 @@ internal sealed class Eavesdropper(World world)
         Assert.True(session.IsInitiator || record.Confirmed, "the responder sent before the initiator confirmed the key");
         if (counter >= RekeyAfterMessages || (session.IsInitiator && age >= TimeSpan.FromSeconds(RekeyAfterSeconds)))
         {
-            _mustRekey.Add(peer);
+            MustRekey(peer); // S4, S5
         }
 
         var length = datagram.Length - Messages.TransportMinimumLength;
         Assert.True(
-            length % PaddingMultiple == 0 || length == sender.Mtu || (length > sender.Mtu && sender.HasShrunk),
-            "a packet was not padded to 16 bytes or to the MTU");
+            length <= sender.Mtu ? length % PaddingMultiple == 0 || length == sender.Mtu : sender.HasSentLength(length),
+            "a packet was not padded to 16 bytes or to the MTU, or beyond it");
         if (length == 0)
         {
             OnKeepalive(peer, datagram);

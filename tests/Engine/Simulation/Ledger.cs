@@ -36,6 +36,7 @@ internal sealed class PeerRecord
 internal sealed class SessionRecord
 {
     private readonly HashSet<ulong> _accepted = [];
+    private bool _asked;
 
     /// <summary>The least counter that has not been sent.</summary>
     public UInt128 NextCounter { get; set; }
@@ -51,6 +52,9 @@ internal sealed class SessionRecord
         Highest = Math.Max(Highest, counter);
         return _accepted.Add(counter);
     }
+
+    /// <summary>True the first time: an initiator that only receives asks for a successor once.</summary>
+    public bool TryRekey() => !_asked && (_asked = true);
 
     public bool HasAccepted(ulong counter) => _accepted.Contains(counter);
 }

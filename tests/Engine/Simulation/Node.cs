@@ -20,6 +20,7 @@ internal sealed class Node
     private readonly List<Link> _links = [];
     private readonly List<(Prefix Prefix, Link Owner)> _table = [];
     private readonly List<(byte[] Datagram, Endpoint From, bool Tampered)> _buffered = [];
+    private readonly HashSet<int> _lengths = [];
     private SecretKey _key;
     private ProtocolCore? _core;
     private bool _asleep;
@@ -54,9 +55,6 @@ internal sealed class Node
 
     public int Mtu { get; private set; } = 1420;
 
-    /// <summary>Whether packets may be waiting that no longer fit.</summary>
-    public bool HasShrunk { get; private set; }
-
     /// <summary>Handshake messages that pretend to wait; from <see cref="ProtocolCore.LoadThreshold"/> on the node is under load.</summary>
     public int Backlog { get; set; }
 
@@ -83,6 +81,9 @@ internal sealed class Node
     public TimeSpan AgeOf(Session session) => Now - session.Created;
 
     public Link LinkTo(Node other) => _links.Find(link => link.Other == other)!;
+
+    /// <summary>Whether a packet of this length was sent: it may have waited while the MTU shrank below it.</summary>
+    public bool HasSentLength(int length) => _lengths.Contains(length);
 
     /// <summary>Null if it is not a peer.</summary>
     public Peer? PeerOf(Node other) => LinkTo(other).Peer;
@@ -279,6 +280,7 @@ internal sealed class Node
         (_key, PublicKey) = NewKey();
         KeyEpoch++;
         Apply(new DeviceUpdate { PrivateKey = _key });
+        Watch.OnKeyChanged(this);
     }
 
     /// <summary>The private key is taken away and given back: all sessions end.</summary>
@@ -286,12 +288,12 @@ internal sealed class Node
     {
         KeyEpoch++;
         Apply(new DeviceUpdate { PrivateKey = new SecretKey(new byte[SecretKey.Length]) });
+        Watch.OnKeyChanged(this);
         Apply(new DeviceUpdate { PrivateKey = _key });
     }
 
     public void SetMtu(int mtu)
     {
-        HasShrunk |= mtu < Mtu;
         Mtu = mtu;
         if (_core is not null)
         {
@@ -314,6 +316,7 @@ internal sealed class Node
             _world.Ledger[peer].WishedAt = _world.Now;
         }
 
+        _lengths.Add(packet.Length);
         var outcome = Core.Send(packet, Now, _outbox);
         Watch.OnSent(this, to, outcome);
         Transmit();

@@ -174,6 +174,9 @@ public class SimulationTests
             // one each at the start, one whenever a key is REKEY_AFTER_TIME old; one more if the preshared key changes under way
             var most = 2 + (seconds / 120) + 2;
             Assert.True(world.Eavesdropper.InitiationsBetween(node, other) <= most, "two peers replace each other's sessions");
+            Assert.True(
+                node.PeerOf(other)?.Current?.RemoteIndex == other.PeerOf(node)?.Current?.LocalIndex,
+                "two peers go on under different sessions");
         }
 
         var missing = sent.Count(packet => !world.Watch.HasArrived(packet));
