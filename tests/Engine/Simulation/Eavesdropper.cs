@@ -22,10 +22,12 @@ internal sealed class Eavesdropper(World world)
     private readonly HashSet<(ulong, ulong)> _keepalives = [];
     private readonly List<Peer> _mustRekey = [];
     private readonly HashSet<Peer> _announcing = [];
-    private readonly List<(Node Node, Peer Peer)> _initiations = [];
+    private readonly HashSet<Peer> _answering = [];
+    private readonly Dictionary<(Node From, Node To), int> _initiations = [];
 
-    /// <summary>All initiations, in the order they were sent.</summary>
-    public IReadOnlyList<(Node Node, Peer Peer)> Initiations => _initiations;
+    /// <summary>How many initiations two nodes have sent each other.</summary>
+    public int InitiationsBetween(Node node, Node other) =>
+        _initiations.GetValueOrDefault((node, other)) + _initiations.GetValueOrDefault((other, node));
 
     /// <summary>A datagram leaves a node.</summary>
     public void OnDatagram(Node sender, Peer? peer, ReadOnlySpan<byte> datagram)
@@ -39,8 +41,9 @@ internal sealed class Eavesdropper(World world)
                 world.Ledger[peer!].KeepalivesOwed = 0;
                 break;
             case MessageType.Response:
+                Assert.True(_answering.Remove(peer!), "a response to no initiation");
                 world.Ledger[peer!].KeepalivesOwed = 0;
-                break; // one for each initiation that Watch has seen accepted
+                break;
             case MessageType.CookieReply:
                 Assert.True(
                     sender.LoadedAt is { } at && world.Now - at < World.Nanoseconds(TimeSpan.FromSeconds(1)),
@@ -57,8 +60,14 @@ internal sealed class Eavesdropper(World world)
         world.Ledger[peer!].AuthenticAt = world.Now;
     }
 
+    /// <summary>In this step an initiation is due, unless there was one just before.</summary>
+    public void MustRekey(Peer peer) => _mustRekey.Add(peer);
+
     /// <summary>In this step one keepalive is allowed: a response was taken (S7), or persistent keepalives were switched on.</summary>
     public void Announces(Peer peer) => _announcing.Add(peer);
+
+    /// <summary>In this step one response is due: an initiation of the peer's was accepted.</summary>
+    public void Answers(Peer peer) => _answering.Add(peer);
 
     /// <summary>A peer was heard with data.</summary>
     public void Owes(Peer peer)
@@ -70,7 +79,6 @@ internal sealed class Eavesdropper(World world)
     /// <summary>A node has sent all that this step made it send.</summary>
     public void AfterStep()
     {
-        // S4, S5: whoever has used a key for long enough has asked for a new one, unless he did so just before
         foreach (var peer in _mustRekey)
         {
             Assert.True(
@@ -78,6 +86,7 @@ internal sealed class Eavesdropper(World world)
                 "a key was used beyond REKEY_AFTER and no new one asked for");
         }
 
+        Assert.True(_answering.Count == 0, "an initiation was accepted and not answered");
         _mustRekey.Clear();
         _announcing.Clear();
     }
@@ -96,8 +105,8 @@ internal sealed class Eavesdropper(World world)
         record.TimestampSent = world.Watch.NextTimestamp(sender, peer);
         record.InitiationSentAt = world.Now;
         record.InitiationSentEpoch = sender.KeyEpoch;
-        record.InitiationsSent++;
-        _initiations.Add((sender, peer));
+        var to = sender.Links.First(link => link.Peer == peer).Other;
+        _initiations[(sender, to)] = _initiations.GetValueOrDefault((sender, to)) + 1;
         world.Ledger.Initiations.Add(Network.EphemeralOf(datagram), new SentInitiation(sender, sender.PublicKey, record.TimestampSent));
     }
 
@@ -116,13 +125,13 @@ internal sealed class Eavesdropper(World world)
         Assert.True(session.IsInitiator || record.Confirmed, "the responder sent before the initiator confirmed the key");
         if (counter >= RekeyAfterMessages || (session.IsInitiator && age >= TimeSpan.FromSeconds(RekeyAfterSeconds)))
         {
-            _mustRekey.Add(peer);
+            MustRekey(peer); // S4, S5
         }
 
         var length = datagram.Length - Messages.TransportMinimumLength;
         Assert.True(
-            length % PaddingMultiple == 0 || length == sender.Mtu || (length > sender.Mtu && sender.HasShrunk),
-            "a packet was not padded to 16 bytes or to the MTU");
+            length <= sender.Mtu ? length % PaddingMultiple == 0 || length == sender.Mtu : sender.HasSentLength(length),
+            "a packet was not padded to 16 bytes or to the MTU, or beyond it");
         if (length == 0)
         {
             OnKeepalive(peer, datagram);
@@ -130,6 +139,7 @@ internal sealed class Eavesdropper(World world)
         else
         {
             world.Ledger[peer].KeepalivesOwed = 0;
+
             // What the plaintext is at this place is known, so what is left is the keystream: another packet with the same eight
             // bytes of it was sealed with the same key and nonce, whatever the engine thinks they are.
             var known = BinaryPrimitives.ReadUInt64LittleEndian(Packets.Marker);

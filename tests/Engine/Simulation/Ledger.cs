@@ -19,8 +19,6 @@ internal sealed class PeerRecord
     /// <summary>How often the private key had changed by then: a new one starts anew.</summary>
     public int InitiationSentEpoch { get; set; }
 
-    public int InitiationsSent { get; set; }
-
     /// <summary>
     /// Keepalives that may be sent in answer to data, unless something else is sent before: one for each packet heard, at most two, since
     /// the timer remembers one that is due and whether another is to follow.
@@ -38,6 +36,7 @@ internal sealed class PeerRecord
 internal sealed class SessionRecord
 {
     private readonly HashSet<ulong> _accepted = [];
+    private bool _asked;
 
     /// <summary>The least counter that has not been sent.</summary>
     public UInt128 NextCounter { get; set; }
@@ -53,6 +52,9 @@ internal sealed class SessionRecord
         Highest = Math.Max(Highest, counter);
         return _accepted.Add(counter);
     }
+
+    /// <summary>True the first time: an initiator that only receives asks for a successor once.</summary>
+    public bool TryRekey() => !_asked && (_asked = true);
 
     public bool HasAccepted(ulong counter) => _accepted.Contains(counter);
 }

@@ -50,7 +50,6 @@ internal sealed class Network(World world)
     public void Carry(Node from, in Endpoint to, byte[] bytes)
     {
         Count++;
-        if (Environment.GetEnvironmentVariable("DBG") is not null) File.AppendAllText("/root/scratch/simulation/dbg", $"{world.Now/1e9:F3} {from.Number}->{to} {Messages.Classify(bytes)} {bytes.Length}\n");
         world.Mix(bytes);
         Record((world.Now, from.Address, to, bytes));
         var random = world.Random;

@@ -21,6 +21,7 @@ internal sealed class Node
     private readonly List<Link> _links = [];
     private readonly List<(Prefix Prefix, Link Owner)> _table = [];
     private readonly List<(byte[] Datagram, Endpoint From, bool Tampered)> _buffered = [];
+    private readonly HashSet<int> _lengths = [];
     private SecretKey _key;
     private ProtocolCore? _core;
     private bool _asleep;
@@ -38,27 +39,6 @@ internal sealed class Node
         (_key, PublicKey) = NewKey();
     }
 
-    /// <summary>Another node, as this one is configured to have it for a peer.</summary>
-    internal sealed class Link(Node other)
-    {
-        public Node Other { get; } = other;
-
-        /// <summary>The key it is known by, perhaps no longer its own.</summary>
-        public PublicKey Key { get; set; } = other.PublicKey;
-
-        /// <summary>Whether it is a peer.</summary>
-        public bool IsConfigured { get; set; } = true;
-
-        public SecretKey? PresharedKey { get; set; }
-
-        public ushort PersistentKeepalive { get; set; }
-
-        public ProtocolVersion Version { get; set; } = ProtocolVersion.One;
-
-        /// <summary>The engine's.</summary>
-        public Peer? Peer { get; set; }
-    }
-
     public int Number { get; }
 
     public Endpoint Address { get; private set; }
@@ -68,8 +48,6 @@ internal sealed class Node
     /// <summary>False while it is down or asleep.</summary>
     public bool IsRunning => _core is not null && !_asleep;
 
-    public bool IsUp => _core is not null;
-
     public ProtocolCore Core => _core ?? throw new InvalidOperationException("down");
 
     public IReadOnlyList<Link> Links => _links;
@@ -77,9 +55,6 @@ internal sealed class Node
     public IReadOnlyList<(Prefix Prefix, Link Owner)> Table => _table;
 
     public int Mtu { get; private set; } = 1420;
-
-    /// <summary>Whether packets may be waiting that no longer fit.</summary>
-    public bool HasShrunk { get; private set; }
 
     /// <summary>Handshake messages that pretend to wait; from <see cref="ProtocolCore.LoadThreshold"/> on the node is under load.</summary>
     public int Backlog { get; set; }
@@ -107,6 +82,9 @@ internal sealed class Node
     public TimeSpan AgeOf(Session session) => Now - session.Created;
 
     public Link LinkTo(Node other) => _links.Find(link => link.Other == other)!;
+
+    /// <summary>Whether a packet of this length was sent: it may have waited while the MTU shrank below it.</summary>
+    public bool HasSentLength(int length) => _lengths.Contains(length);
 
     /// <summary>Null if it is not a peer.</summary>
     public Peer? PeerOf(Node other) => LinkTo(other).Peer;
@@ -311,6 +289,7 @@ internal sealed class Node
         (_key, PublicKey) = NewKey();
         KeyEpoch++;
         Apply(new DeviceUpdate { PrivateKey = _key });
+        Watch.OnKeyChanged(this);
     }
 
     /// <summary>The private key is taken away and given back: all sessions end.</summary>
@@ -318,12 +297,12 @@ internal sealed class Node
     {
         KeyEpoch++;
         Apply(new DeviceUpdate { PrivateKey = new SecretKey(new byte[SecretKey.Length]) });
+        Watch.OnKeyChanged(this);
         Apply(new DeviceUpdate { PrivateKey = _key });
     }
 
     public void SetMtu(int mtu)
     {
-        HasShrunk |= mtu < Mtu;
         Mtu = mtu;
         if (_core is not null)
         {
@@ -346,6 +325,7 @@ internal sealed class Node
             _world.Ledger[peer].WishedAt = _world.Now;
         }
 
+        _lengths.Add(packet.Length);
         var outcome = Core.Send(packet, Now, _outbox);
         Watch.OnSent(this, to, outcome);
         Transmit();

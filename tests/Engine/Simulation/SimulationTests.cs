@@ -81,7 +81,7 @@ public class SimulationTests
     {
         var world = new World(seed, SizeOf(seed));
         var random = world.Random;
-        var (rounds, acts) = world.Nodes.Count > 20 ? (6, 30) : (20, 14);
+        var (rounds, acts) = world.Nodes.Count switch { > 20 => (6, 30), > 6 => (8, 20), _ => (16, 14) };
         for (var round = 0; round < rounds; round++)
         {
             world.Network.Weather = new(
@@ -155,7 +155,7 @@ public class SimulationTests
         var random = world.Random;
         world.Network.Weather = new(0, random.NextDouble() * 0.3, random.NextDouble() * 0.1, TimeSpan.FromMilliseconds(random.Next(1, 400)));
         var sent = new List<ulong>();
-        var seconds = 500;
+        const int seconds = 400;
         var end = world.Now + World.Nanoseconds(TimeSpan.FromSeconds(seconds));
         while (world.Now < end)
         {
@@ -173,6 +173,16 @@ public class SimulationTests
         }
 
         world.Run(TimeSpan.FromSeconds(20));
+        foreach (var (node, other) in world.Pairs)
+        {
+            // one each at the start, one whenever a key is REKEY_AFTER_TIME old; one more if the preshared key changes under way
+            var most = 2 + (seconds / 120) + 2;
+            Assert.True(world.Eavesdropper.InitiationsBetween(node, other) <= most, "two peers replace each other's sessions");
+            Assert.True(
+                node.PeerOf(other)?.Current?.RemoteIndex == other.PeerOf(node)?.Current?.LocalIndex,
+                "two peers go on under different sessions");
+        }
+
         var missing = sent.Count(packet => !world.Watch.HasArrived(packet));
         Assert.True(missing == 0, $"{missing} of {sent.Count} packets were lost without a lossy network");
         return world;

@@ -11,7 +11,11 @@ internal sealed class Watch(World world)
     public const int RejectAfterSeconds = 180;
     public const ulong RejectAfterMessages = 18_446_744_073_709_543_423; // 2^64 - 2^13 - 1
 
-    private const int ZeroKeysAfterSeconds = 540;
+    private const int RekeyReceivingAfterSeconds = 180 - 10 - 5;
+
+    // counted from the last session that was made; one that came of a race may have gone before those made up to 5 s earlier
+    private const int ZeroKeysAfterSeconds = 540 + 5;
+
     private const int StagedPackets = 128;
     private const int IndicesPerPeer = 4; // our own handshake, and the previous, current and next session
     private const ulong ReplayWindow = 8128;
@@ -56,6 +60,13 @@ internal sealed class Watch(World world)
         Assert.True(counter < RejectAfterMessages, "a packet was accepted beyond the last counter");
         Assert.True(world.Ledger[session].TryAccept(counter), "a counter was accepted twice");
         HeardFrom(session.Peer);
+        MustNotWait(node, session.Peer);
+        if (session.IsInitiator && session == session.Peer.Current && node.AgeOf(session) >= TimeSpan.FromSeconds(RekeyReceivingAfterSeconds)
+            && world.Ledger[session].TryRekey())
+        {
+            world.Eavesdropper.MustRekey(session.Peer);
+        }
+
         if (datagram.Length == Messages.TransportMinimumLength)
         {
             Assert.Equal(DropReason.None, outcome);
@@ -115,15 +126,23 @@ internal sealed class Watch(World world)
         }
     }
 
+    /// <summary>Nothing that was agreed under another private key is left.</summary>
+    public static void OnKeyChanged(Node node) => Assert.True(
+        node.Core.Indices.Count == 0 && node.Links.All(link => link.Peer is not { } peer || (peer.Previous ?? peer.Current ?? peer.Next) is null),
+        "a session outlived the private key it was made with");
+
     /// <summary>After every step.</summary>
     public void Step()
     {
         // what changes seldom, or can only grow, is looked at now and then, since it costs the most
         if (_steps++ % SampledEvery == 0)
         {
-            foreach (var node in world.Nodes.Where(node => node.IsRunning))
+            foreach (var node in world.Nodes)
             {
-                Inspect(node);
+                if (node.IsRunning && node.NextDeadline > world.Now) // one that has just woken up has something to do first
+                {
+                    Inspect(node);
+                }
             }
         }
     }
@@ -141,6 +160,7 @@ internal sealed class Watch(World world)
 
             peers++;
             Assert.True(peer.StagedCount <= StagedPackets, "more packets wait for a session than there is room for");
+            MustNotWait(node, peer);
             var newest = Newest(Newest(peer.Previous, peer.Current), peer.Next);
             Assert.True(newest is null || node.AgeOf(newest) <= TimeSpan.FromSeconds(ZeroKeysAfterSeconds), "keys are kept too long");
         }
@@ -190,12 +210,18 @@ internal sealed class Watch(World world)
                 record.TimestampAccepted = sent.Timestamp;
                 record.InitiationAcceptedAt = world.Now;
                 HeardFrom(peer);
+                world.Eavesdropper.Answers(peer);
                 break;
             case DropReason.HandshakeReplayed:
                 Assert.False(isNew, "a new initiation was taken for a replay");
                 break;
         }
     }
+
+    private static void MustNotWait(Node node, Peer peer) => Assert.False(
+        peer.StagedCount > 0 && peer.Current is { } current && node.AgeOf(current) < TimeSpan.FromSeconds(RejectAfterSeconds)
+        && current.NextCounter < RejectAfterMessages,
+        "packets wait although there is a session");
 
     private static void MustBeReplay(SessionRecord session, ulong counter) => Assert.True(
         session.HasAccepted(counter) || session.Highest - counter > ReplayWindow || counter >= RejectAfterMessages,
