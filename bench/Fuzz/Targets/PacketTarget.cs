@@ -33,7 +33,7 @@ internal sealed class PacketTarget : FuzzTarget
             var packet = sample.Apply(Packets[(int)(sample.Entry % (uint)Packets.Length)], Packets, []);
             var before = GC.GetAllocatedBytesForCurrentThread();
             var isWhole = IpPacket.TryGetLength(packet, out var length);
-            Require(!isWhole || (length >= IpPacket.IPv4HeaderLength && length <= packet.Length), "a packet is longer than what there is of it");
+            Require(isWhole == LengthOf(packet) is not null && (!isWhole || length == LengthOf(packet)), $"a packet of {LengthOf(packet)} bytes was taken for one of {length}");
             FromInterface(wire, packet, isWhole ? packet[..length] : []);
             if (packet.Length <= Messages.MaximumLength - Messages.TransportMinimumLength)
             {
@@ -42,6 +42,19 @@ internal sealed class PacketTarget : FuzzTarget
 
             RequireLittleMemory(before, packet.Length, perByte: 64);
         }
+    }
+
+    // said once more, in long numbers: what the header states, if that is a packet and all of it is there
+    private static long? LengthOf(byte[] packet)
+    {
+        long Field(int at) => (packet[at] * 256L) + packet[at + 1];
+        long? length = packet.Length == 0 ? null : (packet[0] / 16) switch
+        {
+            4 when packet.Length >= 20 && Field(2) >= 20 => Field(2),
+            6 when packet.Length >= 40 => 40 + Field(4),
+            _ => null,
+        };
+        return length <= packet.Length ? length : null;
     }
 
     private static void FromInterface(Wire wire, byte[] packet, byte[] whole)
