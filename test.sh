@@ -95,6 +95,15 @@ for project in tests/*/*.Tests.csproj; do
 done
 
 if [[ -z $fast ]]; then
+  step "Fuzzing, for a moment"
+  if dotnet run -c Release --no-build --project bench/Fuzz -- --seed 1 --seconds 1 >"$log" 2>&1; then
+    count 1 0
+    ok "$(tail -n +2 "$log" | sed 's/: \([0-9]*\).*/ \1/' | paste -sd, | sed 's/,/, /g') scenarios"
+  else
+    count 0 1
+    cat "$log"
+  fi
+
   scenarios=("./demo.sh --smoke")
   for script in e2e/scenarios/*.sh; do [[ -e $script ]] && scenarios+=("$script"); done
   for scenario in "${scenarios[@]}"; do
