@@ -63,7 +63,8 @@ internal sealed class PacketTarget : FuzzTarget
         var reason = wire.A.Send(packet, sent);
         if (reason != DropReason.None)
         {
-            Require(reason == DropReason.NoPeer && sent.Count == 0, $"a packet that was dropped ({reason}) was sent");
+            Require(reason == (LengthOf(packet) is null ? DropReason.Malformed : DropReason.NoPeer), $"a packet was dropped for another reason ({reason}) than its own");
+            Require(sent.Count == 0, $"a packet that was dropped ({reason}) was sent");
             return;
         }
 
