@@ -82,7 +82,8 @@ internal sealed class Eavesdropper(World world)
         foreach (var peer in _mustRekey)
         {
             Assert.True(
-                world.Ledger[peer].InitiationSentAt is { } at && world.Now - at < World.Nanoseconds(TimeSpan.FromSeconds(RekeyTimeoutSeconds)),
+                world.Ledger[peer].InitiationSentAt is { } at
+                && world.Now - at < World.Nanoseconds(TimeSpan.FromSeconds(RekeyTimeoutSeconds)),
                 "a key was used beyond REKEY_AFTER and no new one asked for");
         }
 

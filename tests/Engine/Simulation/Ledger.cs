@@ -2,7 +2,7 @@ using WgMesh.Engine.Protocol;
 
 namespace WgMesh.Engine.Tests.Simulation;
 
-/// <summary>What the simulation remembers of one engine's peer, beside what the engine does. Times are the world's, in nanoseconds.</summary>
+/// <summary>What the simulation remembers of one engine's peer, beside what the engine does. Times are the world's, in ns.</summary>
 internal sealed class PeerRecord
 {
     /// <summary>The label of the last initiation to the peer, by the rule in section 5.1 of the paper, not by the engine's word.</summary>

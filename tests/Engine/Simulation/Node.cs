@@ -39,6 +39,25 @@ internal sealed class Node
         (_key, PublicKey) = NewKey();
     }
 
+    /// <summary>Another node, as this one is configured to have it for a peer.</summary>
+    internal sealed class Link(Node other)
+    {
+        public Node Other { get; } = other;
+
+        /// <summary>The key it is known by, perhaps no longer its own.</summary>
+        public PublicKey Key { get; set; } = other.PublicKey;
+
+        /// <summary>Whether it is a peer.</summary>
+        public bool IsConfigured { get; set; } = true;
+
+        public SecretKey? PresharedKey { get; set; }
+
+        public ushort PersistentKeepalive { get; set; }
+
+        /// <summary>The engine's.</summary>
+        public Peer? Peer { get; set; }
+    }
+
     public int Number { get; }
 
     public Endpoint Address { get; private set; }
@@ -371,7 +390,9 @@ internal sealed class Node
         _world.Watch.OnTransport(this, session, datagram, length, outcome, tampered);
         if (session is not null)
         {
-            Assert.True(session.Peer.Endpoint == (Watch.IsAuthentic(outcome) ? from : before), "the endpoint is not where the last authentic packet came from");
+            Assert.True(
+                session.Peer.Endpoint == (Watch.IsAuthentic(outcome) ? from : before),
+                "the endpoint is not where the last authentic packet came from");
         }
 
         Transmit();

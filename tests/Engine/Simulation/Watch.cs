@@ -25,7 +25,8 @@ internal sealed class Watch(World world)
     private readonly HashSet<ulong> _arrived = [];
     private long _steps;
 
-    public static bool IsAuthentic(DropReason outcome) => outcome is DropReason.None or DropReason.ForeignSource or DropReason.InvalidPacket;
+    public static bool IsAuthentic(DropReason outcome) =>
+        outcome is DropReason.None or DropReason.ForeignSource or DropReason.InvalidPacket;
 
     public bool HasArrived(ulong packet) => _arrived.Contains(packet);
 
@@ -61,7 +62,8 @@ internal sealed class Watch(World world)
         Assert.True(world.Ledger[session].TryAccept(counter), "a counter was accepted twice");
         HeardFrom(session.Peer);
         MustNotWait(node, session.Peer);
-        if (session.IsInitiator && session == session.Peer.Current && node.AgeOf(session) >= TimeSpan.FromSeconds(RekeyReceivingAfterSeconds)
+        if (session.IsInitiator && session == session.Peer.Current
+            && node.AgeOf(session) >= TimeSpan.FromSeconds(RekeyReceivingAfterSeconds)
             && world.Ledger[session].TryRekey())
         {
             world.Eavesdropper.MustRekey(session.Peer);
@@ -128,7 +130,8 @@ internal sealed class Watch(World world)
 
     /// <summary>Nothing that was agreed under another private key is left.</summary>
     public static void OnKeyChanged(Node node) => Assert.True(
-        node.Core.Indices.Count == 0 && node.Links.All(link => link.Peer is not { } peer || (peer.Previous ?? peer.Current ?? peer.Next) is null),
+        node.Core.Indices.Count == 0
+        && node.Links.All(link => link.Peer is not { } peer || (peer.Previous ?? peer.Current ?? peer.Next) is null),
         "a session outlived the private key it was made with");
 
     /// <summary>After every step.</summary>
@@ -205,7 +208,8 @@ internal sealed class Watch(World world)
             case DropReason.None:
                 Assert.True(isNew, "an initiation was accepted again, or after a newer one");
                 Assert.True(
-                    record.InitiationAcceptedAt is not { } last || world.Now - last >= World.Nanoseconds(TimeSpan.FromMilliseconds(InitiationGapMilliseconds)),
+                    record.InitiationAcceptedAt is not { } last
+                    || world.Now - last >= World.Nanoseconds(TimeSpan.FromMilliseconds(InitiationGapMilliseconds)),
                     "initiations were accepted in too quick a succession");
                 record.TimestampAccepted = sent.Timestamp;
                 record.InitiationAcceptedAt = world.Now;
