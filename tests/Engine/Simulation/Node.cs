@@ -54,6 +54,8 @@ internal sealed class Node
 
         public ushort PersistentKeepalive { get; set; }
 
+        public ProtocolVersion Version { get; set; } = ProtocolVersion.One;
+
         /// <summary>The engine's.</summary>
         public Peer? Peer { get; set; }
     }
