@@ -86,6 +86,11 @@ internal sealed class InboundLane(
         if (type == MessageType.Transport)
         {
             core.ReceiveTransport(datagram, from, now, _outbox, out var peer, out var packetLength);
+            if (_outbox.Count > 0)
+            {
+                transmitter.Transmit(_outbox, sockets); // packets that waited for this session go before any that come after
+            }
+
             if (packetLength > 0)
             {
                 Gather(peer!, offset + Messages.TransportHeaderLength, packetLength, trafficClass);
@@ -142,12 +147,12 @@ internal sealed class InboundLane(
         _gathered = 0;
     }
 
-    // The kernel refused a super-packet: its fault if it takes the packets singly, or else the interface is down.
+    // The kernel refused a super-packet; if it takes the packets singly, that is what it cannot do.
     private void DeliverOneByOne(int group, VirtioHeader refused, int errno)
     {
-        if (_coalescer.Packets(group) == 1)
+        if (_coalescer.Packets(group) == 1 || errno == Errno.EIO) // EIO: the interface is down
         {
-            core.Drops.Add(DropReason.InterfaceFailed);
+            core.Drops.Add(DropReason.InterfaceFailed, _coalescer.Packets(group));
             return;
         }
 
@@ -165,7 +170,7 @@ internal sealed class InboundLane(
             }
         }
 
-        if (taken > 0 && errno is Errno.EIO or Errno.EINVAL or Errno.EMSGSIZE)
+        if (taken > 0 && errno is Errno.EINVAL or Errno.EMSGSIZE)
         {
             var offload = refused.Gso == VirtioGso.UdpL4 ? Offloads.TunUso : Offloads.TunTso;
             offloads.CountRefusal(offload);

@@ -66,6 +66,7 @@ internal sealed class Transmitter(ProtocolCore core, OffloadSwitches offloads, T
 
         ref readonly var run = ref _runs[_count - 1];
         return datagram.Peer is { TakesRuns: true } peer && _peers[_count - 1] == peer
+            && datagram.Offset == run.Offset + run.Length // else one that could not be sent lies between
             && datagram.Length <= run.SegmentSize
             && run.Length + datagram.Length <= UdpRun.MaximumLength
             && run.Length < run.SegmentSize * UdpRun.MaximumSegments
@@ -93,69 +94,85 @@ internal sealed class Transmitter(ProtocolCore core, OffloadSwitches offloads, T
         for (var at = 0; at < _count; at++)
         {
             at += socket.Send(memory, _runs.AsSpan(at, _count - at), _scratch, out var errno);
-            if (at < _count)
+            if (at == _count)
             {
-                Recover(memory, socket, _runs[at], _peers[at], errno);
+                break;
             }
+
+            if (errno is Errno.EAGAIN or Errno.EBADF)
+            {
+                // No room for as long as a sender waits, or the port was changed under us: the rest would fare no better, and each
+                // would wait as long.
+                for (; at < _count; at++)
+                {
+                    Failed(_peers[at], SegmentsOf(_runs[at]));
+                }
+
+                break;
+            }
+
+            Recover(memory, socket, _runs[at], _peers[at], errno);
         }
 
         Array.Clear(_peers, 0, _count); // a removed peer is not kept alive by an old entry
         _count = 0;
     }
 
-    // A run that the kernel refused: perhaps our address is gone, or the path does not take so much at once.
-    private void Recover(byte[] memory, UdpSocket socket, UdpRun run, Peer? peer, int errno)
+    // A run that the kernel refused is sent datagram by datagram. If they go the same way, it was too much at once for that way: an MTU
+    // below theirs, or no checksum offload; so it is not tried again with this peer for a while.
+    private void Recover(byte[] memory, UdpSocket socket, in UdpRun run, Peer? peer, int errno)
     {
-        if (run.To.Local.IsKnown && errno != Errno.EAGAIN)
+        if (!run.IsSegmented)
         {
-            peer?.ForgetLocalAddress();
-            run = run with { To = new UdpPath(run.To.Remote) };
-            if (TrySend(memory, socket, run, out errno))
-            {
-                return;
-            }
-        }
-
-        var segments = (run.Length + run.SegmentSize - 1) / Math.Max(1, run.SegmentSize);
-        if (segments <= 1 || errno is not (Errno.EIO or Errno.EINVAL or Errno.EMSGSIZE))
-        {
-            Failed(peer, Math.Max(1, segments));
+            SendFromElsewhere(memory, socket, run, peer, errno);
             return;
         }
 
-        var sent = 0;
+        if (errno is not (Errno.EIO or Errno.EINVAL or Errno.EMSGSIZE) && !IsAboutTheAddress(errno))
+        {
+            Failed(peer, SegmentsOf(run));
+            return;
+        }
+
+        var path = run.To;
         for (var offset = 0; offset < run.Length; offset += run.SegmentSize)
         {
             var length = Math.Min(run.SegmentSize, run.Length - offset);
-            if (TrySend(memory, socket, new UdpRun(run.Offset + offset, length, length, run.To, run.TrafficClass), out _))
+            var single = new UdpRun(run.Offset + offset, length, length, path, run.TrafficClass);
+            if (!TrySend(memory, socket, single, out errno))
             {
-                sent++;
+                path = SendFromElsewhere(memory, socket, single, peer, errno);
             }
-            else
+            else if (path == run.To && peer is { TakesRuns: true })
             {
-                Failed(peer, 1);
+                offloads.CountRefusal(Offloads.UdpGso);
+                peer.TakesRuns = false;
             }
-        }
-
-        if (sent > 0)
-        {
-            RunsRefused(peer, errno);
         }
     }
 
-    // EIO: the device cannot compute the checksums, nor will it. The others are about this path, most likely about its MTU.
-    private void RunsRefused(Peer? peer, int errno)
+    // The address that the peer called may be gone: the kernel chooses another.
+    private UdpPath SendFromElsewhere(byte[] memory, UdpSocket socket, in UdpRun run, Peer? peer, int errno)
     {
-        offloads.CountRefusal(Offloads.UdpGso);
-        if (errno == Errno.EIO)
+        var elsewhere = run with { To = new UdpPath(run.To.Remote) };
+        if (!run.To.Local.IsKnown || !IsAboutTheAddress(errno))
         {
-            offloads.SwitchOff(Offloads.UdpGso, Errno.Name(errno));
+            Failed(peer, 1);
+            return run.To;
         }
-        else if (peer is not null)
+
+        peer?.ForgetLocalAddress(run.To);
+        if (!TrySend(memory, socket, elsewhere, out _))
         {
-            peer.TakesRuns = false;
+            Failed(peer, 1);
         }
+
+        return elsewhere.To;
     }
+
+    private static bool IsAboutTheAddress(int errno) => errno is Errno.EINVAL or Errno.ENETUNREACH or Errno.ENODEV or Errno.EADDRNOTAVAIL;
+
+    private static int SegmentsOf(in UdpRun run) => Math.Max(1, (run.Length + run.SegmentSize - 1) / Math.Max(1, run.SegmentSize));
 
     private bool TrySend(byte[] memory, UdpSocket socket, in UdpRun run, out int errno)
     {

@@ -21,6 +21,8 @@ public sealed class WireGuardDevice : IDisposable
     // is always one more packet.
     internal const int Budget = 64;
 
+    private static readonly Prefix[] Everywhere = [Prefix.Create(0, 0, isIPv6: false), Prefix.Create(0, 0, isIPv6: true)];
+
     private readonly Lock _configuration = new();
     private readonly TunDevice _tun;
     private readonly ProtocolCore _core;
@@ -125,17 +127,23 @@ public sealed class WireGuardDevice : IDisposable
     }
 
     /// <summary>Configuration and statistics at this moment.</summary>
-    public DeviceSnapshot Snapshot() => new()
+    public DeviceSnapshot Snapshot()
     {
-        Name = Name,
-        PrivateKey = _core.Identity is { } identity ? new SecretKey(identity.PrivateKey.Bytes) : null,
-        PublicKey = _core.Identity?.PublicKey,
-        ListenPort = _binding.Port,
-        FirewallMark = _mark,
-        Mtu = _core.Mtu,
-        ProtocolVersions = [.. _core.Versions.Select(version => version.Number).Order()],
-        Peers = [.. _core.Peers.Select(Snapshot)],
-    };
+        lock (_configuration) // a key that is being replaced is wiped
+        {
+            return new DeviceSnapshot
+            {
+                Name = Name,
+                PrivateKey = _core.Identity is { } identity ? new SecretKey(identity.PrivateKey.Bytes) : null,
+                PublicKey = _core.Identity?.PublicKey,
+                ListenPort = _binding.Port,
+                FirewallMark = _mark,
+                Mtu = _core.Mtu,
+                ProtocolVersions = [.. _core.Versions.Select(version => version.Number).Order()],
+                Peers = [.. _core.Peers.Select(Snapshot)],
+            };
+        }
+    }
 
     /// <summary>Packets and messages dropped for a reason that no peer can be blamed for.</summary>
     internal long Drops(DropReason reason) => _core.Drops[reason];
@@ -242,6 +250,11 @@ public sealed class WireGuardDevice : IDisposable
         catch (LinuxException e)
         {
             return new DeviceError(e.Errno, e.Message);
+        }
+
+        if (mark != _mark)
+        {
+            _core.ForgetLocalAddresses(Everywhere); // rules may route the new mark another way
         }
 
         _mark = mark;

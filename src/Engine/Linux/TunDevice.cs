@@ -161,6 +161,15 @@ public sealed class TunDevice : IDisposable
             return false;
         }
 
+        // a persistent interface keeps what its last owner had
+        var headerLength = VirtioHeader.Length;
+        if (SysIoctl.Ioctl(descriptor.Number, LinuxIfTun.SetVnetHeaderSize, &headerLength) < 0)
+        {
+            errno = Marshal.GetLastPInvokeError();
+            descriptor.Dispose();
+            return false;
+        }
+
         errno = Errno.None;
         name = request.GetName();
         opened.Add(new TunQueue(descriptor));

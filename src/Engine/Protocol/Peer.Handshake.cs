@@ -189,11 +189,6 @@ internal sealed partial class Peer
             this, _sessionsMade++, handshake.Version, handshake.LocalIndex, handshake.RemoteIndex, isInitiator, now, isInitiator ? keys[..32] : keys[32..], isInitiator ? keys[32..] : keys[..32]);
         CryptographicOperations.ZeroMemory(keys);
         _core.Indices.Promote(handshake.LocalIndex, session);
-        if (_current is not null)
-        {
-            Counters.Rekeyed();
-        }
-
         TakesRuns = true;
         SessionMade(now);
         return session;
@@ -202,6 +197,16 @@ internal sealed partial class Peer
     // "Next" stays: if both sides started a handshake at once, the peer may be about to send under it.
     private void RotateAsInitiator(Session session)
     {
+        Replace(session);
+    }
+
+    private void Replace(Session session)
+    {
+        if (_current is not null)
+        {
+            Counters.Rekeyed();
+        }
+
         Retire(_previous);
         _previous = _current;
         _current = session;
@@ -224,9 +229,7 @@ internal sealed partial class Peer
                 return; // another thread's packet was first, or it stays where it is
             }
 
-            Retire(_previous);
-            _previous = _current;
-            _current = session;
+            Replace(session);
             _next = null;
             EndOutstanding();
             HandshakeCompleted(asInitiator: false);

@@ -98,11 +98,13 @@ internal sealed partial class Peer
     }
 
     /// <summary>The kernel chooses the local address until the peer is heard again: a send from the known one failed, or went unanswered.</summary>
-    public void ForgetLocalAddress()
+    /// <param name="failed">The path that is meant; nothing happens if the peer has moved on since. Null: whatever it is now.</param>
+    public void ForgetLocalAddress(UdpPath? failed = null)
     {
-        if (_endpoint is { } known && known.Path.Local.IsKnown)
+        if (_endpoint is { } known && known.Path.Local.IsKnown && (failed is null || failed == known.Path))
         {
-            _endpoint = new EndpointHolder(known.Path.Remote);
+            // an endpoint that is set meanwhile is newer
+            Interlocked.CompareExchange(ref _endpoint, new EndpointHolder(known.Path.Remote), known);
         }
     }
 

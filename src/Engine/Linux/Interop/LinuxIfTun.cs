@@ -9,5 +9,6 @@ internal static class LinuxIfTun
     internal const nuint SetPersist = 0x400454cb; // TUNSETPERSIST
     internal const nuint SetOffload = 0x400454d0; // TUNSETOFFLOAD
     internal const nuint GetInterface = 0x800454d2; // TUNGETIFF
+    internal const nuint SetVnetHeaderSize = 0x400454d8; // TUNSETVNETHDRSZ
     internal const nuint GetDeviceNamespace = 0x54e3; // TUNGETDEVNETNS
 }
