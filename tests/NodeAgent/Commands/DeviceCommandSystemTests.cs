@@ -44,6 +44,21 @@ public sealed class DeviceCommandSystemTests : IDisposable
     }
 
     [Theory]
+    [InlineData(1, 1)]
+    [InlineData(6, 3)]
+    public async Task Its_lanes_follow_the_processors_that_it_may_use(int processors, int lanes)
+    {
+        // what a cgroup's quota does to the same count, on a machine that has so many
+        using var process = _ns.Start("env", $"DOTNET_PROCESSOR_COUNT={processors}", RunningProgram.Path, "device", "-f", _name);
+        using var program = new RunningProgram(process);
+        await Wait.Until(() => File.Exists(Socket));
+        var thread = $"{_name}/tun";
+        thread = thread[..Math.Min(thread.Length, 15)]; // as much as the kernel keeps
+        Assert.Equal(lanes, Directory.GetDirectories($"/proc/{process.Id}/task").Select(task => File.ReadAllText($"{task}/comm").Trim()).Count(name => name == thread));
+        Assert.Equal(0, await program.TerminateAsync());
+    }
+
+    [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task In_the_foreground_it_stays_until_SIGTERM(bool byVariable)
