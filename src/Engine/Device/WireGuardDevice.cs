@@ -83,7 +83,7 @@ public sealed class WireGuardDevice : IDisposable
         try
         {
             sockets = Bind(options.ListenPort, 0, options.Lanes, options.Wanted);
-            links = LinkMonitor.Open();
+            links = LinkMonitor.Open(tun);
             routes = RouteMonitor.Open();
             return new WireGuardDevice(options, tun, sockets, links, routes);
         }

@@ -26,7 +26,7 @@ public sealed class LinkMonitor : IDisposable
         LinuxRtnetlink.IPv6RouteGroup));
 
     /// <summary>
-    /// Begins to listen in the namespace that a TUN is in, wherever that is: when it has moved, its MTU is followed by a new monitor
+    /// Begins to listen, for interfaces alone, in the namespace that a TUN is in, wherever that is: when it has moved, its MTU is followed by a new monitor
     /// opened so.
     /// </summary>
     /// <exception cref="LinuxException">
@@ -39,10 +39,10 @@ public sealed class LinkMonitor : IDisposable
             using var space = tun.OpenNamespace();
             if (space is null)
             {
-                return Open();
+                return OpenForLinks();
             }
 
-            var monitor = NetworkNamespace.Run(space, $"of {tun.Name}", Open);
+            var monitor = NetworkNamespace.Run(space, $"of {tun.Name}", OpenForLinks);
             using var after = tun.OpenNamespace();
             if (after is null || NetworkNamespace.AreSame(space, after))
             {
@@ -52,6 +52,8 @@ public sealed class LinkMonitor : IDisposable
             monitor.Dispose(); // it moved before we listened, so nobody would have told us
         }
     }
+
+    private static LinkMonitor OpenForLinks() => new(NetlinkSocket.Open(LinuxRtnetlink.LinkGroup));
 
     /// <summary>Appends the events that are there, in the order they happened; does not wait. One thread at a time.</summary>
     /// <returns>False if the monitor is disposed of.</returns>

@@ -16,6 +16,9 @@ internal sealed class RouteMonitor : IDisposable
 {
     private static readonly Prefix[] Everything = [Prefix.Create(0, 0, isIPv6: false), Prefix.Create(0, 0, isIPv6: true)];
 
+    // so that who reads gets around to other things, though a full routing table is on its way
+    private const int ReportsAtOnce = 256;
+
     private readonly NetlinkSocket _socket;
     private readonly byte[] _buffer = new byte[64 << 10];
 
@@ -33,7 +36,7 @@ internal sealed class RouteMonitor : IDisposable
         LinuxRtnetlink.IPv4RuleGroup,
         LinuxRtnetlink.IPv6RuleGroup));
 
-    /// <summary>Takes what there is to hear; does not wait. One thread at a time.</summary>
+    /// <summary>Takes what there is to hear, or much of it; does not wait. One thread at a time.</summary>
     /// <param name="changed">
     /// Takes the prefixes that may now be reached another way, both default routes if any may be. A host where containers come and go
     /// changes routes all day, and few of them concern a given address.
@@ -42,7 +45,7 @@ internal sealed class RouteMonitor : IDisposable
     internal bool Read(ICollection<Prefix>? changed = null)
     {
         var any = false;
-        while (true)
+        for (var left = ReportsAtOnce; left > 0; left--)
         {
             var count = _socket.Receive(_buffer, wait: false, out var errno);
             if (count < 0 && errno is Errno.EAGAIN or Errno.EBADF)
@@ -62,6 +65,8 @@ internal sealed class RouteMonitor : IDisposable
                 any |= Add(Affected(header.Type, payload), changed);
             }
         }
+
+        return any;
     }
 
     /// <inheritdoc/>
