@@ -28,6 +28,7 @@ finish() {
   mesh_finishing
   ((status && status != 130)) && mesh_logs
   if [[ $mode == --keep && $status == 0 ]]; then
+    rm "$MESH/owner" # the next one is not to take it for a leftover
     note "left running in $MESH; ./demo.sh --down takes it down"
   else
     mesh_down

@@ -41,17 +41,22 @@ dotnet build WgMesh.sln -c Release --nologo -v quiet
 ok "no warnings"
 
 step "Tests"
-log=$(mktemp)
+log=$(mktemp) results=$(mktemp -d)
 # tests that are interrupted leave namespaces behind, with what runs in them; the process id in the name says whose they were
 leave_nothing() {
-  rm -f "$log"
+  rm -rf "$log" "$results"
   [[ -n $fast ]] && return
   local ns
   for ns in $(ip netns list 2>/dev/null | awk '$1 ~ /^wgt-/ {print $1}'); do
     if [[ $ns =~ ^wgt-([0-9]+)- && ! -d /proc/${BASH_REMATCH[1]} ]]; then
-      ip netns pids "$ns" | xargs -r kill -KILL
-      ip netns del "$ns"
+      ip netns pids "$ns" | xargs -r kill -KILL || true # some end by themselves
+      ip netns del "$ns" || true
     fi
+  done
+  local socket
+  for socket in /var/run/wireguard/*.sock; do
+    # wgi1234n1, wgq1234n1, wgr1234, wgr1234b, wgd1234x1
+    if [[ ${socket##*/} =~ ^wg[iqrd]([0-9]+)[a-z.] && ! -d /proc/${BASH_REMATCH[1]} ]]; then rm -f "$socket"; fi
   done
   return 0
 }
@@ -67,7 +72,8 @@ for project in tests/*/*.Tests.csproj; do
   ran=0
   for pass in "${passes[@]}"; do
     status=0
-    dotnet test "$project" -c Release --no-build --nologo --filter "$pass" >"$log" 2>&1 || status=$?
+    dotnet test "$project" -c Release --no-build --nologo --filter "$pass" --blame-hang-timeout 15m --blame-hang-dump-type none \
+      --results-directory "$results" >"$log" 2>&1 || status=$?
     # "Passed!  - Failed:     0, Passed:    42, Skipped:     0, Total:    42, ..."
     line=$(grep -E '^(Passed|Failed|Skipped)! ' "$log" | tail -1 || true)
     if [[ $line =~ Failed:\ +([0-9]+),\ Passed:\ +([0-9]+),\ Skipped:\ +([0-9]+) ]]; then

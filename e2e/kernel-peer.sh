@@ -14,10 +14,10 @@ if [[ ! -f $out/initrd ]]; then
   chmod 755 "$work" # apt's unprivileged downloader has to get in
   root=$work/root
   newest() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends/ {print $2; exit}'; }
-  package=$(newest)
+  package=$(newest) || true # unknown
   if [[ -z $package ]]; then
     apt-get update -q >"$work/log" 2>&1 || true # the lists are missing, as they are in images of containers
-    package=$(newest)
+    package=$(newest) || true
   fi
   [[ -n $package ]] || { echo "apt does not know linux-image-cloud-amd64: is this no Debian for amd64?" >&2; exit 1; }
   (cd "$work" && apt-get download -q "$package" >log 2>&1 && dpkg -x "$package"_*.deb kernel) ||

@@ -32,7 +32,12 @@ mesh_namespace() {
 mesh_claim() {
   [[ $(id -u) == 0 ]] || fail "network namespaces and TUNs take root: sudo $0"
   e2e/packages.sh wireguard-tools:wg iproute2:ip iputils-ping:ping tcpdump:tcpdump curl:curl util-linux:nsenter procps:sysctl
+  local owner
+  owner=$(cat "$MESH/owner" 2>/dev/null) || true
+  # whoever made it was killed before it took it down; one that is to stay has no owner
+  if [[ -n $owner && ! -d /proc/$owner ]]; then (set +e; mesh_down); fi
   mkdir "$MESH" 2>/dev/null || fail "a mesh is up already, in $MESH: ./demo.sh --down takes it down"
+  echo $$ >"$MESH/owner"
 }
 
 mesh_underlay() {

@@ -13,4 +13,12 @@ echo "installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-{ apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || { tail -20 "$log" >&2; exit 1; }
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  # the programs are needed, not the daemons that come with some of them: they would take ports
+  trap 'rm -f "$log" "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
+apt=(apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5) # another apt may be at work, mirrors stumble
+{ "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || { tail -20 "$log" >&2; exit 1; }

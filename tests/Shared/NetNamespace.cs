@@ -10,6 +10,9 @@ namespace WgMesh.Tests.Shared;
 /// </summary>
 public sealed class NetNamespace : IDisposable
 {
+    // longer than any program is told to wait, as ping is for a minute
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+
     private static int _count;
 
     public NetNamespace()
@@ -91,16 +94,17 @@ public sealed class NetNamespace : IDisposable
     {
         using var process = Process.Start(Information(program, arguments)) ?? throw new InvalidOperationException($"{program} did not start");
         var error = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        if (!process.WaitForExit(TimeSpan.FromSeconds(60)))
+        var output = process.StandardOutput.ReadToEndAsync();
+        // the output ends when the last one does who has it open, which may be a child that was left behind
+        if (!process.WaitForExit(Limit) || !Task.WaitAll([output, error], Limit))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within 60 seconds");
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} or its output did not end within {Limit.TotalSeconds:0} seconds");
         }
 
         return process.ExitCode == 0
-            ? output
-            : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} exited with {process.ExitCode}: {error.Result}{output}");
+            ? output.Result
+            : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} exited with {process.ExitCode}: {error.Result}{output.Result}");
     }
 
     private static ProcessStartInfo Information(string program, string[] arguments) =>

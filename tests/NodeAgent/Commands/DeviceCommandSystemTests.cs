@@ -11,7 +11,7 @@ public sealed class DeviceCommandSystemTests : IDisposable
 
     private readonly NetNamespace _ns = new();
     // sockets for `wg` are files, so their names are shared by all namespaces
-    private readonly string _name = $"wgd{Environment.ProcessId % 10_000_000}x{Interlocked.Increment(ref _count)}";
+    private readonly string _name = $"wgd{Environment.ProcessId}x{Interlocked.Increment(ref _count)}";
 
     private string Socket => $"/var/run/wireguard/{_name}.sock";
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using WgMesh.Engine.Protocol;
@@ -21,7 +22,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
     private readonly NetNamespace _a = new(), _b = new(), _o = new();
     private readonly Dictionary<string, RunningProgram> _agents = [];
     // sockets for `wg` are files, so their names are shared by all namespaces
-    private readonly string _interface = $"wgr{Environment.ProcessId % 10_000_000}";
+    private readonly string _interface = $"wgr{Environment.ProcessId}";
     private FakeOperator? _operator;
 
     public RunCommandSystemTests(ITestOutputHelper output) => _output = output;
@@ -75,7 +76,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
         await _operator!.DisposeAsync();
         await Wait.Until(() => Get(_a, "readyz").GetProperty("operator").GetProperty("state").GetString() == "disconnected");
         Assert.True(Get(_a, "readyz").GetProperty("ready").GetBoolean());
-        Assert.True(Ping(_a, "10.244.1.10", "10.244.2.10"));
+        Assert.True(Ping(_a, "10.244.1.10", "10.244.2.10", seconds: 60));
 
         // a crash: the interface goes, and nothing leaves in the clear
         _agents["a"].Kill();
@@ -93,7 +94,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
         Assert.Contains(responses, response => response.AsSpan(8, 4).SequenceEqual(initiation.AsSpan(4, 4))); // receiver's index, sender's index
         await Wait.Until(() => Get(_a, "readyz").GetProperty("source").GetString() == "cache");
         // what the other side sends under the old session comes back too
-        Assert.True(Ping(_b, "10.244.2.10", "10.244.1.10"));
+        Assert.True(Ping(_b, "10.244.2.10", "10.244.1.10", seconds: 60));
     }
 
     [Fact]
@@ -221,11 +222,12 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
             .. more,
         ]);
 
-    private static bool Ping(NetNamespace from, string source, string to)
+    /// <param name="seconds">Until the answer; more where there is no second try.</param>
+    private static bool Ping(NetNamespace from, string source, string to, int seconds = 5)
     {
         try
         {
-            from.Exec("ping", "-n", "-q", "-c", "1", "-W", "5", "-I", source, to);
+            from.Exec("ping", "-n", "-q", "-c", "1", "-W", seconds.ToString(CultureInfo.InvariantCulture), "-I", source, to);
             return true;
         }
         catch (InvalidOperationException)
