@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using WgMesh.Engine.Linux.Interop;
 using WgMesh.Engine.Linux.Netlink;
+using WgMesh.Engine.Offload;
 
 namespace WgMesh.Engine.Linux;
 
