@@ -39,6 +39,9 @@ public sealed class WireGuardPeer : IKubernetesObject
 /// <summary>What is wanted of a peer.</summary>
 public sealed class WireGuardPeerSpec
 {
+    /// <summary>How many <see cref="ProtocolVersions"/> there may be; who announces its own to the operator may name no more either.</summary>
+    public const int MostProtocolVersions = 16;
+
     /// <summary>The peer's Curve25519 public key: 44 base64 characters.</summary>
     [Description("The peer's WireGuard public key: 32 bytes in base64, as `wg pubkey` prints it.")]
     [Required, PublicKeyText]
@@ -70,7 +73,7 @@ public sealed class WireGuardPeerSpec
 
     /// <summary>Versions of the WireGuard protocol that the device speaks. Of a node, its agent says it.</summary>
     [Description("The versions of the WireGuard protocol that the device speaks. For a node the operator writes what its agent says.")]
-    [Length(1, 16), Range(1, 63)]
+    [Length(1, MostProtocolVersions), Range(1, 63)]
     public List<int> ProtocolVersions { get; set; } = [1];
 }
 

@@ -10,7 +10,7 @@ internal sealed partial class Peer
     // Our own initiation that waits for its response. An initiation of the peer's that arrives meanwhile is answered
     // without touching it: when both sides start at once, both handshakes complete and neither has to be repeated.
     private NoiseHandshake? _outstanding;
-    private Tai64n _lastTimestampSent, _lastTimestampReceived;
+    private Tai64n _lastTimestampSent, _lastTimestampReceived, _lastTimestampRefused;
     private Instant? _lastInitiationSent, _lastInitiationReceived;
     private Instant _attemptsStarted;
     private long _sessionsMade;
@@ -96,6 +96,14 @@ internal sealed partial class Peer
             // before anything of it is believed, its timestamp too: in a broken version anybody could have made it
             if (handshake.Version.Number < Math.Min(_version.Number, _calledIn))
             {
+                // The peer is told another version than we are, and may have no session left: it takes a newer version, so we call.
+                // A replay is no wish to talk.
+                if (timestamp > _lastTimestampRefused)
+                {
+                    _lastTimestampRefused = timestamp;
+                    StartHandshake(isRetry: false, now, outbox);
+                }
+
                 return Counters.Failed(asInitiator: false, DropReason.VersionRefused);
             }
 

@@ -62,8 +62,9 @@ internal sealed partial class Peer
     /// <summary>
     /// What we start handshakes in. A live session of another version stays in use until its initiator replaces it, which it does
     /// when it next sends, so that a link moves without a gap. The peer may start handshakes in any version that is spoken here, since
-    /// it cannot be configured at the same instant; but not in an older one than ours once it has come in ours (see
-    /// <see cref="AcceptInitiation"/>): whoever has broken the old version cannot lead back a link that has moved.
+    /// it cannot be configured at the same instant; but once its last call was in ours, one in an older version is refused and answered by
+    /// a call of our own (see <see cref="AcceptInitiation"/>), so that a link does not flap while only one end is told. That is no
+    /// protection from whoever has broken the old version: a peer that never called, or not since we started, may call in it.
     /// </summary>
     public ProtocolVersion Version
     {

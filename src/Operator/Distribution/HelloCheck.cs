@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Grpc.Core;
+using WgMesh.Crds;
 using WgMesh.Engine;
 using WgMesh.Operator.State;
 using WgMesh.Rpc;
@@ -34,13 +35,15 @@ internal static class HelloCheck
             throw Invalid($"Hello.endpoints: \"{Shown(scoped)}\" has a zone, which means nothing on other hosts; announce an address without one");
         if (hello.ProtocolVersions.Any(version => version is 0 or > VersionSet.Greatest))
             throw Invalid($"Hello.protocol_versions: a version is a number from 1 to {VersionSet.Greatest}");
+        var versions = hello.ProtocolVersions.Count == 0 ? VersionSet.One : VersionSet.Of(hello.ProtocolVersions);
+        if (versions.Numbers.Count() is var several and > WireGuardPeerSpec.MostProtocolVersions)
+            throw Invalid($"Hello.protocol_versions names {several} versions; at most {WireGuardPeerSpec.MostProtocolVersions} are taken");
         if (!cluster.Nodes.Any(node => node.Name == hello.Node))
             throw new RpcException(new Status(StatusCode.NotFound, $"there is no Node {Shown(hello.Node)}"));
 
         var key = new PublicKey(hello.PublicKey.Span);
         CheckPin(hello.Node, key, cluster);
         CheckUnique(hello.Node, key, cluster);
-        var versions = hello.ProtocolVersions.Count == 0 ? VersionSet.One : VersionSet.Of(hello.ProtocolVersions);
         return new CheckedHello(hello.Node, key, [.. hello.Endpoints], Shown(hello.AgentVersion), versions);
     }
 

@@ -12,6 +12,18 @@ public class VersionTests
     private static readonly ImmutableArray<ProtocolVersion> OnlyTwo = [Two];
     private static readonly ImmutableArray<ProtocolVersion> Both = [ProtocolVersion.One, Two];
 
+    [Fact] // paper, section 5.4.2; the values are those of Python's hashlib
+    public void Version_1_begins_with_the_chaining_key_and_the_hash_of_the_paper()
+    {
+        var chainingKey = ProtocolVersion.One.InitialChainingKey.ToArray();
+        Assert.Equal("60e26daef327efc02ec335e2a025d2d016eb4206f87277f52d38d1988b78cd36", Convert.ToHexStringLower(chainingKey));
+        Assert.Equal(ReferenceNoise.Hash("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"u8.ToArray()), chainingKey);
+
+        var hash = ProtocolVersion.One.InitialHash.ToArray();
+        Assert.Equal("2211b361081ac566691243db458ad5322d9c6c662293e8b70ee19c65ba079ef3", Convert.ToHexStringLower(hash));
+        Assert.Equal(ReferenceNoise.Hash([.. chainingKey, .. "WireGuard v1 zx2c4 Jason@zx2c4.com"u8]), hash);
+    }
+
     [Fact]
     public void A_peer_for_which_no_version_is_configured_has_the_first_that_is_spoken()
     {
@@ -130,7 +142,7 @@ public class VersionTests
         Assert.Equal(to, a.Only.Current!.Version.Number);
         Assert.Equal(to, b.Only.Current!.Version.Number);
 
-        // one handshake, or, on the way back, one more for each 5 s in which the other end was not told yet
+        // one handshake; or, on the way back, a call that is refused, the other end's in the newer version, and the one in the older
         Assert.InRange(Initiations(a, b) - initiations, 1, initiatorFirst && to < from ? 3 : 1);
     }
 
@@ -182,8 +194,66 @@ public class VersionTests
         Assert.Null(a.Only.Next);
 
         Configure(a, 1);
-        lab.Pass(6); // b calls again
+        lab.Deliver(); // a has called back, in what it was told then
+        lab.Pass(6);
+        Exchange(lab, a, b);
+        lab.Pass(6);
         Assert.Equal(ProtocolVersion.One, b.Only.Current!.Version);
+    }
+
+    [Fact]
+    public void A_link_without_a_session_carries_all_while_only_one_end_is_told_to_go_back()
+    {
+        var (lab, a, b) = Pair(Both, Both);
+        Configure(a, 2);
+        Configure(b, 2);
+        Exchange(lab, a, b); // b was called in version 2
+        lab.Pass(200);
+        var (received, called) = (b.Received.Count, b.Only.Counters.InitiationsSent);
+
+        void Talk(int packets) // b has nothing to say
+        {
+            for (var i = 0; i < packets; i++)
+            {
+                Assert.Equal(DropReason.None, Send(a));
+                lab.Pass(0.1);
+            }
+        }
+
+        Configure(a, 1);
+        Talk(1200);
+        Assert.Equal(received + 1200, b.Received.Count);
+        Assert.Equal(Two, a.Only.Current!.Version);
+        Assert.InRange(b.Only.Counters.InitiationsSent - called, 1, 2); // the second replaces the key after 120 s
+
+        Configure(b, 1);
+        Talk(200);
+        Assert.Equal(received + 1400, b.Received.Count);
+        Assert.Equal(ProtocolVersion.One, a.Only.Current!.Version);
+    }
+
+    [Fact]
+    public void A_refused_call_that_is_replayed_is_not_answered_by_another()
+    {
+        var (lab, a, b) = Pair(Both, Both);
+        Configure(a, 2);
+        Configure(b, 2);
+        Exchange(lab, a, b);
+        lab.Pass(200);
+
+        Configure(a, 1);
+        Send(a);
+        var refused = lab.Take().Single();
+        lab.Deliver(refused);
+        Assert.Equal([MessageType.Initiation], lab.Wire.Select(frame => frame.Type));
+        Assert.Equal(a.Address, lab.Wire[0].To);
+        lab.Pass(20);
+        Assert.Equal(Two, b.Only.Current!.Version);
+
+        var called = b.Only.Counters.InitiationsSent;
+        lab.Deliver(refused with { From = Host.Ep("192.0.2.9:1") });
+        Assert.Equal(DropReason.VersionRefused, b.Outcomes[^1]);
+        Assert.Equal(called, b.Only.Counters.InitiationsSent);
     }
 
     [Fact]

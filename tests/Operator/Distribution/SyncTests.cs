@@ -1,6 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf;
 using Grpc.Core;
+using WgMesh.Crds;
 using WgMesh.Operator.Tests.Planning;
 using WgMesh.Rpc;
 using static WgMesh.Operator.Tests.Distribution.FakeAgent;
@@ -83,6 +84,7 @@ public class SyncTests
         { "Hello.endpoints has 17", hello => hello.Endpoints.AddRange(Enumerable.Repeat("192.0.2.1:1", 17)) },
         { "Hello.protocol_versions", hello => hello.ProtocolVersions.Add(0) },
         { "Hello.protocol_versions", hello => hello.ProtocolVersions.Add(64) },
+        { "Hello.protocol_versions names 17 versions; at most 16", hello => hello.ProtocolVersions.AddRange(Enumerable.Range(1, 17).Select(number => (uint)number)) },
     };
 
     [Theory]
@@ -270,6 +272,19 @@ public class SyncTests
         Assert.Contains("protocol version 2 is not spoken by Node c", status.Conflicts[0], StringComparison.Ordinal);
         Assert.Equal(new ProtocolStatus { Version = 2, AtGeneration = 2, Generation = 2, Nodes = 3, ReadyNodes = 2 }, status.Protocol);
         Assert.Equal([[1u, 2u], [1u, 2u], [1u]], status.Peers.Select(peer => peer.ProtocolVersions.ToArray()));
+    }
+
+    [Fact]
+    public async Task An_operator_starts_again_with_as_many_versions_as_an_agent_may_announce()
+    {
+        // 48 to 63, each said twice: what counts is how many there are
+        var versions = Enumerable.Range(48, WireGuardPeerSpec.MostProtocolVersions).Select(number => (uint)number).ToArray();
+        await using var running = await RunningOperator.StartAsync();
+        using (await ConnectAsync(running.Client(), Speaking("a", 1, [.. versions, .. versions])))
+            await running.RestartAsync();
+
+        var status = await StatusAsync(running, status => status.Peers.Any(peer => peer.Name == "a"));
+        Assert.Equal(versions, status.Peers.Single(peer => peer.Name == "a").ProtocolVersions);
     }
 
     private static Hello Speaking(string node, int key, params uint[] versions)
