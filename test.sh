@@ -22,12 +22,17 @@ if [[ -z $fast ]]; then
   step "What the tests need"
   [[ $(id -u) == 0 ]] || fail "namespaces and TUNs take root: sudo ./test.sh, or ./test.sh --fast"
   e2e/packages.sh wireguard-tools:wg iproute2:ip iputils-ping:ping tcpdump:tcpdump curl:curl prometheus:promtool \
-    nodejs:node npm:npm util-linux:nsenter procps:sysctl
+    nodejs:node npm:npm util-linux:nsenter procps:sysctl qemu-system-x86:qemu-system-x86_64 busybox-static:busybox cpio:cpio \
+    kmod:depmod nftables:nft conntrack:conntrack
   export SIMULATION_SEEDS=1000
   # without it the tests that need it fail, and say why
   if WGMESH_WIREGUARD_GO=$(e2e/wireguard-go.sh); then
     export WGMESH_WIREGUARD_GO
     ok "$("$WGMESH_WIREGUARD_GO" --version | head -1)"
+  fi
+  if WGMESH_KERNEL_PEER=$(e2e/kernel-peer.sh); then
+    export WGMESH_KERNEL_PEER
+    ok "a Linux kernel with WireGuard in ${WGMESH_KERNEL_PEER##*/}"
   fi
 fi
 
@@ -37,13 +42,16 @@ ok "no warnings"
 
 step "Tests"
 log=$(mktemp)
-# tests that are interrupted leave namespaces behind; the process id in the name says whose they were
+# tests that are interrupted leave namespaces behind, with what runs in them; the process id in the name says whose they were
 leave_nothing() {
   rm -f "$log"
   [[ -n $fast ]] && return
   local ns
   for ns in $(ip netns list 2>/dev/null | awk '$1 ~ /^wgt-/ {print $1}'); do
-    [[ $ns =~ ^wgt-([0-9]+)- && ! -d /proc/${BASH_REMATCH[1]} ]] && ip netns del "$ns"
+    if [[ $ns =~ ^wgt-([0-9]+)- && ! -d /proc/${BASH_REMATCH[1]} ]]; then
+      ip netns pids "$ns" | xargs -r kill -KILL
+      ip netns del "$ns"
+    fi
   done
   return 0
 }

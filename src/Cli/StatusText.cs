@@ -15,7 +15,19 @@ internal static class StatusText
             $"plan {status.Revision}: {nodes.Count} nodes, {nodes.Count(node => node.AgentConnected)} agents connected, ");
         text.Append(CultureInfo.InvariantCulture, $"{status.Peers.Count - nodes.Count} external peers\n\n");
 
-        Table(text, ["PEER", "KIND", "ADDRESSES", "AGENT", "APPLIED", "ALLOWED IPS", "MESSAGE"], status.Peers.Select(peer => new[]
+        if (status.Protocol is { } protocol)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"protocol version {protocol.Version} is asked for");
+            if (protocol.AtGeneration > protocol.Generation)
+            {
+                text.Append(CultureInfo.InvariantCulture,
+                    $" from generation {protocol.AtGeneration} of WireGuardMesh default on, which is at {protocol.Generation}");
+            }
+
+            text.Append(CultureInfo.InvariantCulture, $": {protocol.ReadyNodes} of {protocol.Nodes} nodes speak it\n\n");
+        }
+
+        Table(text, ["PEER", "KIND", "ADDRESSES", "AGENT", "SPEAKS", "APPLIED", "ALLOWED IPS", "MESSAGE"], status.Peers.Select(peer => new[]
         {
             peer.Name,
             peer.Kind == PeerKind.Node ? "node" : "external",
@@ -24,6 +36,7 @@ internal static class StatusText
                 : !peer.AgentConnected ? "away"
                 : peer.AgentVersion.Length > 0 ? peer.AgentVersion
                 : "connected",
+            Join(peer.ProtocolVersions),
             peer.Kind != PeerKind.Node ? "-" : peer.AppliedRevision.ToString(CultureInfo.InvariantCulture),
             Join(peer.AllowedIps),
             string.Join("; ", peer.Errors.Prepend(peer.Message).Where(message => message.Length > 0)),
@@ -33,11 +46,12 @@ internal static class StatusText
         if (links.Count > 0)
         {
             text.Append('\n');
-            Table(text, ["FROM", "TO", "HANDSHAKE", "ENDPOINT", "RECEIVED", "SENT"], links.Select(item => new[]
+            Table(text, ["FROM", "TO", "HANDSHAKE", "VERSION", "ENDPOINT", "RECEIVED", "SENT"], links.Select(item => new[]
             {
                 item.Peer.Name,
                 item.Link.Peer,
                 item.Link.LastHandshake is { } handshake ? Age(now - handshake.ToDateTimeOffset()) : "never",
+                item.Link.ProtocolVersion > 0 ? item.Link.ProtocolVersion.ToString(CultureInfo.InvariantCulture) : "-",
                 item.Link.Endpoint.Length > 0 ? item.Link.Endpoint : "-",
                 Bytes(item.Link.ReceivedBytes),
                 Bytes(item.Link.SentBytes),
@@ -76,7 +90,7 @@ internal static class StatusText
     // agents and manifests have a say in these texts: none of them is to move the cursor
     private static string Plain(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
 
-    private static string Join(IEnumerable<string> texts) => string.Join(',', texts) is { Length: > 0 } joined ? joined : "-";
+    private static string Join<T>(IEnumerable<T> texts) => string.Join(',', texts) is { Length: > 0 } joined ? joined : "-";
 
     private static void Section(StringBuilder text, string title, IReadOnlyCollection<string> lines)
     {

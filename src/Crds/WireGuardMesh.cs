@@ -74,6 +74,10 @@ public sealed class WireGuardMeshSpec
     [Description("What a node does with packets for the mesh while there is no tunnel for them: Closed drops them, Open lets them leave unencrypted.")]
     public FailurePolicy FailurePolicy { get; set; } = FailurePolicy.Closed;
 
+    /// <summary>The protocol version of the mesh's links; null: every link has the newest that both its ends speak.</summary>
+    [Description("The version of the WireGuard protocol that links between nodes are to use. Leave it out to let every link use the newest that both its ends speak.")]
+    public ProtocolSettings? Protocol { get; set; }
+
     /// <summary>Prefixes of the cluster's pods: never given to an external peer.</summary>
     [Description("Address prefixes of the cluster's pods, in CIDR notation; never given to an external device.")]
     [MaxLength(256), CidrText]
@@ -85,6 +89,23 @@ public sealed class WireGuardMeshSpec
     [MaxLength(256), CidrText]
     [JsonPropertyName("serviceCIDRs")]
     public List<string> ServiceCidrs { get; set; } = [];
+}
+
+/// <summary>
+/// Holds the links of the mesh at a protocol version, or moves them to it at a set point. A link of which an end does not speak it has
+/// the newest version that both ends speak.
+/// </summary>
+public sealed class ProtocolSettings
+{
+    /// <summary>1-63. No link has a newer one, unless its ends have no other in common.</summary>
+    [Description("The version: no link uses a newer one. A link of which an end does not speak it uses the newest older one that both ends speak.")]
+    [Required, Range(1, 63)]
+    public int Version { get; set; }
+
+    /// <summary>The metadata.generation of the mesh from which on links use the version: until then they have older ones. Null: at once.</summary>
+    [Description("The metadata.generation of this object from which on links use the version; until then they use older ones. Leave it out to use the version at once.")]
+    [Range(1, int.MaxValue)]
+    public long? AtGeneration { get; set; }
 }
 
 /// <summary>What was observed of the mesh.</summary>

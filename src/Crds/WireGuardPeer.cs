@@ -67,6 +67,11 @@ public sealed class WireGuardPeerSpec
     [Description("The name of the Node that this peer is. Left out for external devices; peers with it are made by the operator.")]
     [ObjectNameText]
     public string? NodeName { get; set; }
+
+    /// <summary>Versions of the WireGuard protocol that the device speaks. Of a node, its agent says it.</summary>
+    [Description("The versions of the WireGuard protocol that the device speaks. For a node the operator writes what its agent says.")]
+    [Length(1, 16), Range(1, 63)]
+    public List<int> ProtocolVersions { get; set; } = [1];
 }
 
 /// <summary>A host, by name or address, and a UDP port.</summary>

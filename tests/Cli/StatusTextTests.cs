@@ -12,25 +12,25 @@ public class StatusTextTests
     {
         var status = new MeshStatus { Revision = 7, Conflicts = { "laptop lost something." }, Rejected = { "bad.yaml:1: what it is" } };
         var a = new PeerStatus { Name = "a", Node = "a", AgentConnected = true, AppliedRevision = 7, AgentVersion = "0.1.0",
-            Addresses = { "10.90.0.1/32" }, AllowedIps = { "10.1.0.0/24" } };
+            Addresses = { "10.90.0.1/32" }, AllowedIps = { "10.1.0.0/24" }, ProtocolVersions = { 1, 2 } };
         a.Links.Add(new LinkReport { Peer = "b", LastHandshake = Timestamp.FromDateTimeOffset(Now.AddSeconds(-12)),
-            Endpoint = "192.0.2.2:51820", ReceivedBytes = 1536, SentBytes = 10 });
+            Endpoint = "192.0.2.2:51820", ReceivedBytes = 1536, SentBytes = 10, ProtocolVersion = 2 });
         a.Links.Add(new LinkReport { Peer = "laptop" });
         status.Peers.Add(a);
         status.Peers.Add(new PeerStatus { Name = "b", Node = "b", Message = "waiting", Errors = { "no route" } });
-        status.Peers.Add(new PeerStatus { Name = "laptop", Kind = PeerKind.External, Addresses = { "10.90.0.3/32", "fd90:90::3/128" } });
+        status.Peers.Add(new PeerStatus { Name = "laptop", Kind = PeerKind.External, Addresses = { "10.90.0.3/32", "fd90:90::3/128" }, ProtocolVersions = { 1 } });
 
         Assert.Equal("""
             plan 7: 2 nodes, 1 agents connected, 1 external peers
 
-            PEER    KIND      ADDRESSES                    AGENT  APPLIED  ALLOWED IPS  MESSAGE
-            a       node      10.90.0.1/32                 0.1.0  7        10.1.0.0/24
-            b       node      -                            away   0        -            waiting; no route
-            laptop  external  10.90.0.3/32,fd90:90::3/128  -      -        -
+            PEER    KIND      ADDRESSES                    AGENT  SPEAKS  APPLIED  ALLOWED IPS  MESSAGE
+            a       node      10.90.0.1/32                 0.1.0  1,2     7        10.1.0.0/24
+            b       node      -                            away   -       0        -            waiting; no route
+            laptop  external  10.90.0.3/32,fd90:90::3/128  -      1       -        -
 
-            FROM  TO      HANDSHAKE  ENDPOINT         RECEIVED  SENT
-            a     b       12s ago    192.0.2.2:51820  1.5 KiB   10 B
-            a     laptop  never      -                0 B       0 B
+            FROM  TO      HANDSHAKE  VERSION  ENDPOINT         RECEIVED  SENT
+            a     b       12s ago    2        192.0.2.2:51820  1.5 KiB   10 B
+            a     laptop  never      -        -                0 B       0 B
 
             CONFLICTS
               laptop lost something.
@@ -39,6 +39,16 @@ public class StatusTextTests
               bad.yaml:1: what it is
 
             """, StatusText.Write(status, Now));
+    }
+
+    [Theory]
+    [InlineData(0, 4, "protocol version 2 is asked for: 2 of 3 nodes speak it")]
+    [InlineData(4, 4, "protocol version 2 is asked for: 2 of 3 nodes speak it")]
+    [InlineData(5, 4, "protocol version 2 is asked for from generation 5 of WireGuardMesh default on, which is at 4: 2 of 3 nodes speak it")]
+    public void A_protocol_version_that_is_asked_for_is_told_with_how_far_the_mesh_is(int at, int generation, string expected)
+    {
+        var status = new MeshStatus { Protocol = new ProtocolStatus { Version = 2, AtGeneration = at, Generation = generation, Nodes = 3, ReadyNodes = 2 } };
+        Assert.Contains($"\n\n{expected}\n\n", StatusText.Write(status, Now), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -34,6 +34,7 @@ public class ArchitectureTests
     [Theory]
     [InlineData("WgMesh.Engine.Protocol")]
     [InlineData("WgMesh.Engine.Routing")]
+    [InlineData("WgMesh.Engine.Offload")]
     public void Uses_no_sockets_files_threads_clocks_randomness_or_logging_of_its_own(string part)
     {
         var methods = typeof(ProtocolCore).Assembly.GetTypes()

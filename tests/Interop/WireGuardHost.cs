@@ -1,143 +1,132 @@
-using System.Diagnostics;
-using WgMesh.Tests.Shared;
+using System.Globalization;
 
 namespace WgMesh.Interop.Tests;
 
-/// <summary>A network namespace in which a WireGuard program has an interface, configured by <c>wg</c> alone.</summary>
-internal sealed class WireGuardHost : IDisposable
+/// <summary>A host on a <see cref="Lan"/> with a WireGuard interface that is configured by <c>wg</c> alone.</summary>
+internal abstract class WireGuardHost : IDisposable
 {
+    /// <summary>The host's interface on its network.</summary>
+    protected const string Ethernet = "eth0";
+
     private static int _count;
 
-    private readonly NetNamespace _namespace = new();
-    private Process? _program;
-
-    public WireGuardHost(int number)
+    protected WireGuardHost(Lan lan, int number)
     {
+        Lan = lan;
         Number = number;
         // the sockets of all interfaces of all namespaces are in one folder
         Interface = $"wgi{Environment.ProcessId % 100000}n{Interlocked.Increment(ref _count)}";
-        PrivateKey = NetNamespace.Command("wg", "genkey").Trim();
-        PublicKey = Pipe("wg", PrivateKey, "pubkey");
     }
 
-    /// <summary>1 or 2: the last part of every address.</summary>
+    public Lan Lan { get; }
+
+    /// <summary>The last part of every address.</summary>
     public int Number { get; }
 
     public string Interface { get; }
 
-    public string PrivateKey { get; }
+    public string PublicKey { get; private set; } = "";
 
-    public string PublicKey { get; }
+    public int Port => int.Parse(Exec("wg", "show", Interface, "listen-port"), CultureInfo.InvariantCulture);
 
-    public NetNamespace Namespace => _namespace;
-
-    public string Underlay(bool ipv6) => ipv6 ? $"2001:db8::{Number}" : $"192.0.2.{Number}";
+    public string Underlay(bool ipv6) => Lan.Address(Number, ipv6);
 
     public string Overlay(bool ipv6) => ipv6 ? $"fd00::{Number}" : $"10.0.0.{Number}";
 
-    public int Port { get; private set; }
+    public string Endpoint(bool ipv6) => ipv6 ? $"[{Underlay(true)}]:{Port}" : $"{Underlay(false)}:{Port}";
 
-    /// <summary>Joins two hosts by a wire with addresses of both families.</summary>
-    public static void Join(WireGuardHost left, WireGuardHost right)
+    /// <summary>Runs a program there to its end. Its output; a failure is an exception with what it said.</summary>
+    public abstract string Exec(string program, params string[] arguments);
+
+    public abstract void Dispose();
+
+    public string Sh(string script) => Exec("sh", "-c", script);
+
+    /// <summary><c>ip</c> there; the arguments are split at spaces.</summary>
+    public string Ip(string arguments) => Exec("ip", arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+
+    public void SetMtu(int ethernet, int tunnel)
     {
-        NetNamespace.Connect(left._namespace, right._namespace);
-        foreach (var host in new[] { left, right })
-        {
-            host._namespace.Ip($"addr add {host.Underlay(false)}/24 dev eth0");
-            host._namespace.Ip($"addr add {host.Underlay(true)}/64 dev eth0 nodad");
-        }
+        Ip($"link set {Ethernet} mtu {ethernet}");
+        Ip($"link set {Interface} mtu {tunnel}");
     }
 
-    /// <summary>wireguard-go, the newest that Debian has.</summary>
-    public void StartWireGuardGo()
+    /// <summary>Leaves its address on the network for another.</summary>
+    public void MoveTo(int number, bool ipv6)
     {
-        var program = Environment.GetEnvironmentVariable("WGMESH_WIREGUARD_GO")
-            ?? throw new InvalidOperationException("set WGMESH_WIREGUARD_GO to the wireguard-go program; ./test.sh fetches it with e2e/wireguard-go.sh");
-        Start(program, "-f", Interface);
-    }
-
-    /// <summary>Ours.</summary>
-    public void StartWgMesh() => Start(Path.Combine(AppContext.BaseDirectory, "wgmesh-agent"), "device", "--foreground", Interface);
-
-    private void Start(string program, params string[] arguments)
-    {
-        _program = _namespace.Start(program, arguments);
-        var output = _program.StandardOutput.ReadToEndAsync();
-        var error = _program.StandardError.ReadToEndAsync();
-        var ready = SpinWait.SpinUntil(() => _program.HasExited || IsUp(), TimeSpan.FromSeconds(60));
-        Assert.False(_program.HasExited, _program.HasExited ? $"{program} ended: {output.Result}{error.Result}" : "");
-        Assert.True(ready, $"{program} made no interface {Interface}");
-        Wg("set", Interface, "private-key", "/dev/stdin", PrivateKey);
-        _namespace.Ip($"addr add {Overlay(false)}/24 dev {Interface}");
-        _namespace.Ip($"addr add {Overlay(true)}/64 dev {Interface} nodad");
-        _namespace.Ip($"link set {Interface} mtu 1420 up");
-        Port = int.Parse(Wg("show", Interface, "listen-port"), System.Globalization.CultureInfo.InvariantCulture);
+        Ip($"addr del {Lan.Prefix(Number, ipv6)} dev {Ethernet}");
+        Ip($"addr add {Lan.Prefix(number, ipv6)} dev {Ethernet}{(ipv6 ? " nodad" : "")}");
     }
 
     /// <summary>Adds the other host as a peer; only one that knows the endpoint can make the first step.</summary>
-    public void AddPeer(WireGuardHost peer, bool knowsEndpoint, bool ipv6, params string[] more)
+    public void AddPeer(WireGuardHost peer, bool knowsEndpoint, bool ipv6 = false) =>
+        SetPeer(peer, [
+            "allowed-ips", $"{peer.Overlay(false)}/32,{peer.Overlay(true)}/128",
+            .. knowsEndpoint ? (string[])["endpoint", peer.Endpoint(ipv6)] : []]);
+
+    public void SetPeer(WireGuardHost peer, params string[] settings) => Exec("wg", ["set", Interface, "peer", peer.PublicKey, .. settings]);
+
+    public void SetPresharedKey(WireGuardHost peer, string key) =>
+        Sh($"echo {key} | wg set {Interface} peer {peer.PublicKey} preshared-key /dev/stdin");
+
+    public void RemovePeer(WireGuardHost peer) => SetPeer(peer, "remove");
+
+    /// <summary>Three pings, of which none may be lost.</summary>
+    public void Ping(WireGuardHost other, bool ipv6 = false, params string[] more)
     {
-        string[] endpoint = knowsEndpoint ? ["endpoint", ipv6 ? $"[{peer.Underlay(true)}]:{peer.Port}" : $"{peer.Underlay(false)}:{peer.Port}"] : [];
-        _namespace.Exec("wg", ["set", Interface, "peer", peer.PublicKey, "allowed-ips", $"{peer.Overlay(false)}/32,{peer.Overlay(true)}/128", .. endpoint, .. more]);
+        var output = Exec("ping", ["-n", "-c", "3", "-i", "0.2", "-W", "10", .. more, other.Overlay(ipv6)]);
+        Assert.True(output.Contains(" 0% packet loss", StringComparison.Ordinal), output);
     }
 
-    public void Ping(WireGuardHost other, bool ipv6) =>
-        _namespace.Exec("ping", "-n", "-c", "3", "-i", "0.2", "-W", "60", other.Overlay(ipv6));
-
-    /// <summary>Seconds since 1970 of the last handshake, as <c>wg</c> tells it.</summary>
-    public long LatestHandshake() =>
-        long.Parse(Wg("show", Interface, "latest-handshakes").Split('\t')[1], System.Globalization.CultureInfo.InvariantCulture);
-
-    public string Wg(string command, string @interface, string what) => _namespace.Exec("wg", command, @interface, what).Trim();
-
-    private void Wg(string command, string @interface, string what, string file, string input)
+    /// <summary>One ping; whether it was answered within this many seconds.</summary>
+    public bool TryPing(WireGuardHost other, int seconds, bool ipv6 = false)
     {
-        var start = new ProcessStartInfo("nsenter", [$"--net={_namespace.Path}", "wg", command, @interface, what, file])
+        try
         {
-            RedirectStandardInput = true,
-            RedirectStandardError = true,
-        };
-        using var process = Process.Start(start)!;
-        process.StandardInput.WriteLine(input);
-        process.StandardInput.Close();
-        var error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, error);
-    }
-
-    public void Dispose()
-    {
-        if (_program is { } program)
-        {
-            program.Kill();
-            program.WaitForExit();
-            program.Dispose();
+            Exec("ping", "-n", "-c", "1", "-W", seconds.ToString(CultureInfo.InvariantCulture), other.Overlay(ipv6));
+            return true;
         }
-
-        _namespace.Dispose();
-    }
-
-    // Not by asking `wg`, which deletes a socket that refuses it, as one does that is bound and not yet listened on.
-    private bool IsUp()
-    {
-        const string Listening = " 00010000 "; // __SO_ACCEPTCON
-        var up = File.Exists($"/var/run/wireguard/{Interface}.sock") && _namespace.Exec("cat", "/proc/net/unix").Split('\n')
-            .Any(socket => socket.Contains($"/{Interface}.sock", StringComparison.Ordinal) && socket.Contains(Listening, StringComparison.Ordinal));
-        if (!up)
+        catch (InvalidOperationException)
         {
-            Thread.Sleep(50);
+            return false;
         }
-
-        return up;
     }
 
-    private static string Pipe(string program, string input, params string[] arguments)
+    /// <summary>Seconds since 1970 of the last handshake with the only peer, as <c>wg</c> tells it; 0 if there was none.</summary>
+    public long LatestHandshake() => long.Parse(Show("latest-handshakes")[0], CultureInfo.InvariantCulture);
+
+    /// <summary>Bytes received from the only peer.</summary>
+    public long Received() => long.Parse(Show("transfer")[0], CultureInfo.InvariantCulture);
+
+    /// <summary>Where the only peer is, as this host sees it.</summary>
+    public string PeerEndpoint() => Show("endpoints")[0];
+
+    /// <summary>
+    /// Sends bytes over TCP, made up there, and compares what SHA-256 both ends see. With busybox, which is the same on every kind of host.
+    /// </summary>
+    public async Task TransferAsync(WireGuardHost to, int bytes, bool ipv6)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
-        process.StandardInput.WriteLine(input);
-        process.StandardInput.Close();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return output.Trim();
+        const int port = 5001;
+        // its standard input and output are the connection, so the sum comes back to the sender
+        var receiving = Task.Run(() => to.Sh($"timeout 100 busybox nc -l -p {port} -e sha256sum"));
+        var sums = await Task.Run(() => Sh(
+            $"f=$(mktemp); head -c {bytes} /dev/urandom >$f; sha256sum <$f; "
+            + $"timeout 100 sh -c \"until busybox nc {to.Overlay(ipv6)} {port} <$f; do sleep 0.1; done\"; rm $f"));
+        await receiving;
+        var lines = sums.Trim().Split('\n');
+        Assert.True(lines is [var sent, var received] && sent == received, sums);
     }
+
+    /// <summary>What every kind of host does once its interface is there.</summary>
+    protected void Configure()
+    {
+        var key = Exec("wg", "genkey").Trim();
+        PublicKey = Sh($"echo {key} | wg pubkey").Trim();
+        Sh($"echo {key} | wg set {Interface} private-key /dev/stdin");
+        Ip($"addr add {Overlay(false)}/24 dev {Interface}");
+        Ip($"addr add {Overlay(true)}/64 dev {Interface} nodad");
+        Ip($"link set {Interface} mtu 1420 up");
+    }
+
+    private string[] Show(string what) => Exec("wg", "show", Interface, what).TrimEnd().Split('\t')[1..];
 }

@@ -76,9 +76,13 @@ public sealed class NetNamespace : IDisposable
     /// <summary>Runs a program in the namespace to its end. Its output; a failure is an exception with its error text.</summary>
     public string Exec(string program, params string[] arguments) => Command("ip", ["netns", "exec", Name, program, .. arguments]);
 
-    /// <summary>Starts a program in the namespace; whoever starts it ends it.</summary>
-    public Process Start(string program, params string[] arguments) =>
-        Process.Start(Information("nsenter", [$"--net={Path}", program, .. arguments])) ?? throw new InvalidOperationException($"{program} did not start");
+    /// <summary>Starts a program in the namespace; whoever starts it ends it. Its standard input is open, and ends with this process.</summary>
+    public Process Start(string program, params string[] arguments)
+    {
+        var start = Information("nsenter", [$"--net={Path}", program, .. arguments]);
+        start.RedirectStandardInput = true;
+        return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
+    }
 
     public void Dispose() => Command("ip", "netns", "del", Name);
 

@@ -63,7 +63,7 @@ internal sealed class PacketTarget : FuzzTarget
         var reason = wire.A.Send(packet, sent);
         if (reason != DropReason.None)
         {
-            Require(reason == DropReason.NoPeer && sent.Count == 0, $"a packet that was dropped ({reason}) was sent");
+            Require(reason == (whole.Length > 0 ? DropReason.NoPeer : DropReason.Malformed) && sent.Count == 0, $"a packet that was dropped ({reason}) was sent");
             return;
         }
 

@@ -88,7 +88,8 @@ internal static class SchemaBuilder
                     field.Description = description.Description;
                     break;
                 case RangeAttribute range:
-                    (field.Minimum, field.Maximum) = ((int)range.Minimum, (int)range.Maximum);
+                    var bounded = field.Items ?? field; // of a list, its items
+                    (bounded.Minimum, bounded.Maximum) = ((int)range.Minimum, (int)range.Maximum);
                     break;
                 case MaxLengthAttribute length:
                     field.MaxLength = length.Length;

@@ -15,11 +15,13 @@ internal sealed class DeviceMetrics : IDisposable
     private readonly SeriesMeter _meter;
     private readonly KeyValuePair<string, object?> _interface;
     private readonly ProtocolCore _core;
+    private readonly OffloadSwitches _offloads;
 
-    public DeviceMetrics(string name, ProtocolCore core)
+    public DeviceMetrics(string name, ProtocolCore core, OffloadSwitches offloads)
     {
         _interface = new("interface", name);
         _core = core;
+        _offloads = offloads;
         _meter = new SeriesMeter(WireGuardDevice.MeterName, null, RemovalsPerMeter, Describe);
     }
 
@@ -32,6 +34,8 @@ internal sealed class DeviceMetrics : IDisposable
     {
         meter.UpDownCounter<long>("wgmesh.device.peers", () => [new Measurement<long>(_core.Peers.LongCount(), _interface)], "{peer}", "Peers configured on the interface.");
         meter.Counter("wgmesh.device.drops", DeviceDrops, "{packet}", "Packets and messages dropped that belong to no peer, by reason.");
+        meter.Gauge("wgmesh.device.offload", OffloadsOn, null, "1: the offload is in use; 0: the kernel lacks or refused it, or it was switched off.");
+        meter.Counter("wgmesh.device.offload_refusals", OffloadRefusals, "{refusal}", "Runs that the kernel refused and then took packet by packet, by offload.");
         meter.Counter("wgmesh.peer.handshakes", Handshakes, "{handshake}", "Handshakes with the peer, by our role in them and their result.");
         meter.Counter("wgmesh.peer.rekeys", () => PerPeer(peer => peer.Counters.Rekeys), "{session}", "Sessions that took the place of an earlier one.");
         meter.Gauge("wgmesh.peer.last_handshake_timestamp", LastHandshakes, "s", "When the newest session with the peer was made, as Unix time; 0: never.");
@@ -41,6 +45,12 @@ internal sealed class DeviceMetrics : IDisposable
         meter.Counter("wgmesh.peer.sent_packets", () => PerPeer(peer => peer.Counters.SentPackets), "{packet}", "Inner packets sent to the peer.");
         meter.Counter("wgmesh.peer.drops", PeerDrops, "{packet}", "Packets and messages dropped on the way to or from the peer, by reason.");
     }
+
+    private IEnumerable<Measurement<double>> OffloadsOn() =>
+        OffloadNames.All.Select(entry => new Measurement<double>(_offloads.Has(entry.Offload) ? 1 : 0, _interface, new("offload", entry.Name)));
+
+    private IEnumerable<Measurement<long>> OffloadRefusals() =>
+        OffloadNames.All.Select(entry => new Measurement<long>(_offloads.Refusals(entry.Offload), _interface, new("offload", entry.Name)));
 
     private IEnumerable<Measurement<long>> PerPeer(Func<Peer, long> value) =>
         _core.Peers.Select(peer => new Measurement<long>(value(peer), _interface, Named(peer)));

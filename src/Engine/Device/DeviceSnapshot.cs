@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using WgMesh.Engine.Protocol;
 using WgMesh.Engine.Routing;
 
 namespace WgMesh.Engine.Device;
@@ -23,6 +24,9 @@ public sealed record DeviceSnapshot : IDisposable
 
     /// <summary>MTU of the TUN in bytes.</summary>
     public required int Mtu { get; init; }
+
+    /// <summary>The protocol versions that the device speaks, ascending.</summary>
+    public ImmutableArray<uint> ProtocolVersions { get; init; } = [ProtocolVersion.One.Number];
 
     /// <summary>In the order they were added.</summary>
     public required ImmutableArray<PeerSnapshot> Peers { get; init; }
@@ -74,6 +78,9 @@ public sealed record PeerSnapshot
     /// <summary>Inner packets sent to the peer (keepalives not counted).</summary>
     public required ulong SentPackets { get; init; }
 
-    /// <summary>Always 1 so far.</summary>
+    /// <summary>The protocol version that handshakes with the peer are started in.</summary>
     public required uint ProtocolVersion { get; init; }
+
+    /// <summary>The protocol version of the session in use; null: there is none. Another than <see cref="ProtocolVersion"/> while the link moves.</summary>
+    public uint? SessionVersion { get; init; }
 }

@@ -57,7 +57,10 @@ public sealed record PeerUpdate
     /// </summary>
     public bool Connect { get; init; }
 
-    /// <summary>Protocol version; 1 is the only one there is.</summary>
+    /// <summary>
+    /// Protocol version to start handshakes with the peer in: one that the device speaks (<see cref="DeviceSnapshot.ProtocolVersions"/>), or the
+    /// update is refused. A live session goes on until it is replaced.
+    /// </summary>
     public uint? ProtocolVersion { get; init; }
 }
 

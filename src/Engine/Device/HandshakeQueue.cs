@@ -11,7 +11,7 @@ internal sealed class HandshakeQueue
     public const int Capacity = 1024;
 
     private readonly byte[] _bytes = new byte[Capacity * Messages.InitiationLength];
-    private readonly (MessageType Type, Endpoint From, int Length)[] _entries = new (MessageType, Endpoint, int)[Capacity];
+    private readonly (MessageType Type, UdpPath From, int Length)[] _entries = new (MessageType, UdpPath, int)[Capacity];
     private readonly Lock _gate = new();
     private int _head, _count;
 
@@ -27,7 +27,7 @@ internal sealed class HandshakeQueue
     }
 
     /// <returns>False if there is no room.</returns>
-    public bool TryEnqueue(MessageType type, ReadOnlySpan<byte> message, in Endpoint from)
+    public bool TryEnqueue(MessageType type, ReadOnlySpan<byte> message, in UdpPath from)
     {
         lock (_gate)
         {
@@ -45,7 +45,7 @@ internal sealed class HandshakeQueue
 
     /// <param name="message">At least 148 bytes.</param>
     /// <param name="backlog">How many are left.</param>
-    public bool TryDequeue(Span<byte> message, out MessageType type, out Endpoint from, out int length, out int backlog)
+    public bool TryDequeue(Span<byte> message, out MessageType type, out UdpPath from, out int length, out int backlog)
     {
         lock (_gate)
         {

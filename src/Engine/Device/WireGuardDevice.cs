@@ -3,13 +3,14 @@ using System.Security.Cryptography;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Linux.Netlink;
 using WgMesh.Engine.Protocol;
+using WgMesh.Engine.Routing;
 
 namespace WgMesh.Engine.Device;
 
 /// <summary>
-/// A WireGuard interface: a TUN, a UDP socket per family, and the protocol between them. One thread carries packets
-/// out, one per family carries them in, and one computes handshakes and keeps the timers, so that neither waits for the
-/// other. Configuration may come from any thread at any time and is applied whole or not at all.
+/// A WireGuard interface: a TUN, a UDP socket per family, and the protocol between them. Lanes carry the packets: threads that take a
+/// batch from one end to the other in buffers they own. Another thread computes handshakes and keeps the timers, so that neither waits
+/// for the other. Configuration may come from any thread at any time and is applied whole or not at all.
 /// </summary>
 public sealed class WireGuardDevice : IDisposable
 {
@@ -18,7 +19,7 @@ public sealed class WireGuardDevice : IDisposable
 
     // How much a thread does before it looks again whether it is to end, or whether something else is due: under a flood there
     // is always one more packet.
-    private const int Budget = 64;
+    internal const int Budget = 64;
 
     private readonly Lock _configuration = new();
     private readonly TunDevice _tun;
@@ -27,24 +28,38 @@ public sealed class WireGuardDevice : IDisposable
     private readonly EventFd _stop = new();
     private readonly EventFd _wake = new();
     private readonly BootTimer _timer = new();
-    private readonly LinkMonitor _links;
+    private readonly RouteMonitor _routes;
+    private readonly OffloadSwitches _offloads;
+    private readonly Transmitter _configurationTransmitter;
+    private LinkMonitor _links;
     private readonly DeviceMetrics _metrics;
     private readonly List<Thread> _threads = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Outbox _configurationOutbox = new();
     private readonly ConcurrentQueue<Task> _requests = new();
+    private readonly Offloads _wanted;
     private volatile Binding _binding;
     private uint _mark;
     private bool _disposed;
 
-    private WireGuardDevice(TunDevice tun, UdpSocketPair sockets, LinkMonitor links)
+    private WireGuardDevice(DeviceOptions options, TunDevice tun, UdpSocketPair sockets, LinkMonitor links, RouteMonitor routes)
     {
         _tun = tun;
         _links = links;
-        _core = new ProtocolCore(BootClock.Instance, RandomNumberGenerator.Create(), _wake.Signal) { Mtu = tun.GetMtu() };
-        _metrics = new DeviceMetrics(tun.Name, _core);
+        _routes = routes;
+        _offloads = new OffloadSwitches(options.Report);
+        _offloads.SwitchOn(Has(tun.Offloads) | Has(sockets));
+        _core = new ProtocolCore(BootClock.Instance, RandomNumberGenerator.Create(), _wake.Signal, options.Versions) { Mtu = tun.GetMtu() };
+        _metrics = new DeviceMetrics(tun.Name, _core, _offloads);
+        _configurationTransmitter = new Transmitter(_core, _offloads, tun.Queues[0]);
+        _wanted = options.Wanted;
         _binding = new Binding(this, sockets);
-        StartThread("tun", CarryOut);
+        for (var lane = 0; lane < tun.Queues.Count; lane++)
+        {
+            var (number, queue) = (lane, tun.Queues[lane]);
+            StartThread("tun", () => CarryOut(number % _binding.Sockets.Length, queue));
+        }
+
         StartThread("control", Control);
     }
 
@@ -59,17 +74,20 @@ public sealed class WireGuardDevice : IDisposable
     public static WireGuardDevice Open(DeviceOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var tun = TunDevice.Open(options.Name);
+        var tun = TunDevice.Open(options.Name, options.Lanes, OfTun(options.Wanted));
         UdpSocketPair? sockets = null;
         LinkMonitor? links = null;
+        RouteMonitor? routes = null;
         try
         {
-            sockets = UdpSocketPair.Bind(options.ListenPort);
+            sockets = Bind(options.ListenPort, 0, options.Lanes, options.Wanted);
             links = LinkMonitor.Open();
-            return new WireGuardDevice(tun, sockets, links);
+            routes = RouteMonitor.Open();
+            return new WireGuardDevice(options, tun, sockets, links, routes);
         }
         catch
         {
+            routes?.Dispose();
             links?.Dispose();
             sockets?.Dispose();
             tun.Dispose();
@@ -90,13 +108,13 @@ public sealed class WireGuardDevice : IDisposable
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             // first what can fail
-            if ((ProtocolCore.Validate(update) ?? Rebind(update)) is { } error)
+            if ((_core.Validate(update) ?? Rebind(update)) is { } error)
             {
                 return error;
             }
 
             var removed = _core.Apply(update, Now, _configurationOutbox);
-            Transmit(_configurationOutbox);
+            _configurationTransmitter.Transmit(_configurationOutbox, _binding.Sockets[0]);
             for (; removed > 0; removed--)
             {
                 _metrics.PeerRemoved();
@@ -112,14 +130,22 @@ public sealed class WireGuardDevice : IDisposable
         Name = Name,
         PrivateKey = _core.Identity is { } identity ? new SecretKey(identity.PrivateKey.Bytes) : null,
         PublicKey = _core.Identity?.PublicKey,
-        ListenPort = _binding.Sockets.Port,
+        ListenPort = _binding.Port,
         FirewallMark = _mark,
         Mtu = _core.Mtu,
+        ProtocolVersions = [.. _core.Versions.Select(version => version.Number).Order()],
         Peers = [.. _core.Peers.Select(Snapshot)],
     };
 
     /// <summary>Packets and messages dropped for a reason that no peer can be blamed for.</summary>
     internal long Drops(DropReason reason) => _core.Drops[reason];
+
+    /// <summary>Drops of all peers.</summary>
+    internal long PeerDrops(DropReason reason) => _core.Peers.Sum(peer => peer.Counters.Drops[reason]);
+
+    internal Offloads OffloadsInUse => _offloads.On;
+
+    internal long OffloadRefusals(Offloads offload) => _offloads.Refusals(offload);
 
     /// <summary>Ends the device: its threads, its sockets, its keys and, unless it is kept, its interface.</summary>
     public void Dispose()
@@ -145,6 +171,7 @@ public sealed class WireGuardDevice : IDisposable
         _core.Apply(new DeviceUpdate { PrivateKey = new SecretKey(new byte[SecretKey.Length]), ReplacePeers = true }, Now, _configurationOutbox);
         _tun.Dispose();
         _links.Dispose();
+        _routes.Dispose();
         _stop.Dispose();
         _wake.Dispose();
         _timer.Dispose();
@@ -166,24 +193,50 @@ public sealed class WireGuardDevice : IDisposable
         SentBytes = (ulong)peer.Counters.SentBytes,
         ReceivedPackets = (ulong)peer.Counters.ReceivedPackets,
         SentPackets = (ulong)peer.Counters.SentPackets,
-        ProtocolVersion = ProtocolVersion.One.Number,
+        ProtocolVersion = peer.Version.Number,
+        SessionVersion = peer.Current?.Version.Number,
     };
+
+    private static UdpSocketPair Bind(ushort port, uint mark, int lanes, Offloads wanted)
+    {
+        var sockets = UdpSocketPair.Bind(port, mark, lanes);
+        foreach (var socket in sockets.All)
+        {
+            socket.CanSegment &= wanted.HasFlag(Offloads.UdpGso);
+            if (!wanted.HasFlag(Offloads.UdpGro))
+            {
+                socket.StopCoalescing();
+            }
+        }
+
+        return sockets;
+    }
+
+    private static TunOffloads OfTun(Offloads wanted) =>
+        (wanted.HasFlag(Offloads.TunTso) ? TunOffloads.Tso4 | TunOffloads.Tso6 : 0)
+        | (wanted.HasFlag(Offloads.TunUso) ? TunOffloads.Uso4 | TunOffloads.Uso6 : 0);
+
+    private static Offloads Has(TunOffloads tun) =>
+        (tun.HasFlag(TunOffloads.Tso4) ? Offloads.TunTso : 0) | (tun.HasFlag(TunOffloads.Uso4) ? Offloads.TunUso : 0);
+
+    private static Offloads Has(UdpSocketPair sockets) =>
+        (sockets.All.All(socket => socket.CanSegment) ? Offloads.UdpGso : 0) | (sockets.All.All(socket => socket.CanCoalesce) ? Offloads.UdpGro : 0);
 
     private DeviceError? Rebind(DeviceUpdate update)
     {
         var mark = update.FirewallMark ?? _mark;
         try
         {
-            if (update.ListenPort is { } port && port != _binding.Sockets.Port)
+            if (update.ListenPort is { } port && port != _binding.Port)
             {
-                var sockets = OnControlThread(() => UdpSocketPair.Bind(port, mark));
+                var sockets = OnControlThread(() => Bind(port, mark, _binding.Sockets.Length, _wanted));
                 var old = _binding;
                 _binding = new Binding(this, sockets);
                 old.Dispose();
             }
             else if (mark != _mark)
             {
-                _binding.Sockets.SetMark(mark);
+                _binding.SetMark(mark);
             }
         }
         catch (LinuxException e)
@@ -212,102 +265,28 @@ public sealed class WireGuardDevice : IDisposable
         thread.Start();
     }
 
-    // TUN → allowed IPs → peer → session → UDP
-    private void CarryOut()
-    {
-        var packet = new byte[Messages.MaximumLength];
-        var outbox = new Outbox();
-        ReadOnlySpan<Descriptor> wait = [_tun.Descriptor, _stop.Descriptor];
-        while ((Poll.Wait(wait, Timeout.InfiniteTimeSpan) & 2) == 0)
-        {
-            var errno = 0;
-            for (int left = Budget, length; left > 0 && (length = _tun.Read(packet, out errno)) > 0; left--)
-            {
-                _core.Send(packet.AsSpan(0, length), Now, outbox);
-                Transmit(outbox);
-            }
-
-            if (errno is Linux.Interop.Errno.EBADFD or Linux.Interop.Errno.EBADF)
-            {
-                _ended.TrySetResult(); // the interface is gone
-                return;
-            }
-        }
-    }
-
-    // UDP → session by index → open → replay and source checks → TUN; handshakes go to the control thread
-    private void CarryIn(UdpSocket socket, EventFd unbound)
-    {
-        var datagram = new byte[Messages.MaximumLength];
-        var outbox = new Outbox();
-        ReadOnlySpan<Descriptor> wait = [socket.Descriptor, _stop.Descriptor, unbound.Descriptor];
-        while ((Poll.Wait(wait, Timeout.InfiniteTimeSpan) & 6) == 0)
-        {
-            // an errno other than "nothing there" is an ICMP error of an earlier send, or a datagram longer than any of ours
-            for (int left = Budget, length, errno;
-                left > 0 && ((length = socket.Receive(datagram, out var from, out errno)) >= 0 || errno != Linux.Interop.Errno.EAGAIN);
-                left--)
-            {
-                if (length < 0)
-                {
-                    if (errno == Linux.Interop.Errno.EBADF)
-                    {
-                        return;
-                    }
-
-                    continue;
-                }
-
-                Receive(datagram.AsSpan(0, length), from, outbox);
-                Transmit(outbox);
-            }
-        }
-    }
-
-    private void Receive(Span<byte> datagram, in Endpoint from, Outbox outbox)
-    {
-        var type = Messages.Classify(datagram);
-        if (type == MessageType.Transport)
-        {
-            _core.ReceiveTransport(datagram, from, Now, outbox, out var peer, out var length);
-            if (length > 0 && _tun.Write(datagram.Slice(Messages.TransportHeaderLength, length), out _) < 0)
-            {
-                peer!.Counters.Drops.Add(DropReason.InterfaceFailed);
-            }
-        }
-        else if (type == MessageType.None)
-        {
-            _core.Drops.Add(DropReason.Malformed);
-        }
-        else if (_handshakes.TryEnqueue(type, datagram, from))
-        {
-            _wake.Signal();
-        }
-        else
-        {
-            _core.Drops.Add(DropReason.RateLimited);
-        }
-    }
-
     // Handshakes, deadlines, and what the kernel says of the interface.
     private void Control()
     {
         Span<byte> message = stackalloc byte[Messages.InitiationLength];
         var outbox = new Outbox();
+        var transmitter = new Transmitter(_core, _offloads, _tun.Queues[0]);
         var events = new List<LinkEvent>();
-        ReadOnlySpan<Descriptor> wait = [_wake.Descriptor, _stop.Descriptor, _links.Descriptor, _timer.Descriptor];
+        var rerouted = new HashSet<Prefix>();
         while (true)
         {
             for (var left = Budget; left > 0 && _handshakes.TryDequeue(message, out var type, out var from, out var length, out var backlog); left--)
             {
                 _core.ReceiveHandshake(type, message[..length], from, backlog, Now, outbox);
-                Transmit(outbox);
+                transmitter.Transmit(outbox, _binding.Sockets[0]);
             }
 
             _core.Advance(Now, outbox);
-            Transmit(outbox);
+            transmitter.Transmit(outbox, _binding.Sockets[0]);
             _timer.Set(_core.NextDeadline.Nanoseconds);
-            var ready = Poll.Wait(wait, _handshakes.IsEmpty ? Timeout.InfiniteTimeSpan : TimeSpan.Zero);
+            var ready = Poll.Wait(
+                [_wake.Descriptor, _stop.Descriptor, _links.Descriptor, _timer.Descriptor, _routes.Descriptor],
+                _handshakes.IsEmpty ? Timeout.InfiniteTimeSpan : TimeSpan.Zero);
             if ((ready & 2) != 0)
             {
                 return;
@@ -326,6 +305,13 @@ public sealed class WireGuardDevice : IDisposable
             {
                 FollowInterface(events);
             }
+
+            if ((ready & 16) != 0)
+            {
+                rerouted.Clear();
+                _routes.Read(rerouted);
+                _core.ForgetLocalAddresses(rerouted);
+            }
         }
     }
 
@@ -340,6 +326,14 @@ public sealed class WireGuardDevice : IDisposable
 
         try
         {
+            if (events.Exists(happened => happened is LinkEvent.LinkGone or LinkEvent.Resync))
+            {
+                // perhaps it was ours, and has gone to another namespace, where it is to be followed
+                var links = LinkMonitor.Open(_tun);
+                _links.Dispose();
+                _links = links;
+            }
+
             _core.Mtu = _tun.GetMtu();
         }
         catch (LinuxException e) when (e.Errno is Linux.Interop.Errno.EBADFD or Linux.Interop.Errno.ENODEV)
@@ -352,23 +346,13 @@ public sealed class WireGuardDevice : IDisposable
         }
     }
 
-    private void Transmit(Outbox outbox)
+    private void CarryOut(int lane, TunQueue queue)
     {
-        if (outbox.Count == 0)
+        var outbound = new OutboundLane(_core, queue, new Transmitter(_core, _offloads, queue), () => _binding.Sockets[lane]);
+        if (!outbound.Run(_stop.Descriptor))
         {
-            return;
+            _ended.TrySetResult(); // the interface is gone
         }
-
-        var sockets = _binding.Sockets;
-        foreach (ref readonly var datagram in outbox.Datagrams)
-        {
-            if (sockets.Send(outbox.Bytes(datagram), datagram.To, out _) < 0)
-            {
-                (datagram.Peer?.Counters.Drops ?? _core.Drops).Add(DropReason.SendFailed);
-            }
-        }
-
-        outbox.Clear();
     }
 
     /// <summary>The sockets of one port with the threads that receive from them.</summary>
@@ -376,26 +360,24 @@ public sealed class WireGuardDevice : IDisposable
     {
         private readonly EventFd _unbound = new();
         private readonly List<Thread> _threads = [];
+        private readonly UdpSocketPair _pair;
 
-        public Binding(WireGuardDevice device, UdpSocketPair sockets)
+        public Binding(WireGuardDevice device, UdpSocketPair pair)
         {
-            Sockets = sockets;
-            foreach (var socket in new[] { sockets.IPv4, sockets.IPv6 })
+            _pair = pair;
+            Sockets = [.. Enumerable.Range(0, pair.Lanes).Select(lane => new LaneSockets(pair.IPv4?[lane], pair.IPv6?[lane]))];
+            for (var lane = 0; lane < pair.Lanes; lane++)
             {
-                if (socket is not null)
-                {
-                    var thread = new Thread(() => device.CarryIn(socket, _unbound))
-                    {
-                        Name = $"{device.Name}/{(socket.IsIPv6 ? "udp6" : "udp4")}",
-                        IsBackground = true,
-                    };
-                    _threads.Add(thread);
-                    thread.Start();
-                }
+                StartLane(device, lane, Sockets[lane].IPv4);
+                StartLane(device, lane, Sockets[lane].IPv6);
             }
         }
 
-        public UdpSocketPair Sockets { get; }
+        public LaneSockets[] Sockets { get; }
+
+        public ushort Port => _pair.Port;
+
+        public void SetMark(uint mark) => _pair.SetMark(mark);
 
         public void Dispose()
         {
@@ -405,8 +387,27 @@ public sealed class WireGuardDevice : IDisposable
                 thread.Join();
             }
 
-            Sockets.Dispose();
+            _pair.Dispose();
             _unbound.Dispose();
+        }
+
+        private void StartLane(WireGuardDevice device, int lane, UdpSocket? socket)
+        {
+            if (socket is null)
+            {
+                return;
+            }
+
+            var queue = device._tun.Queues[lane % device._tun.Queues.Count];
+            var inbound = new InboundLane(
+                device._core, socket, Sockets[lane], queue, new Transmitter(device._core, device._offloads, queue), device._offloads, device._handshakes, device._wake.Signal);
+            var thread = new Thread(() => inbound.Run(device._stop.Descriptor, _unbound.Descriptor))
+            {
+                Name = $"{device.Name}/{(socket.IsIPv6 ? "udp6" : "udp4")}",
+                IsBackground = true,
+            };
+            _threads.Add(thread);
+            thread.Start();
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using WgMesh.Engine.Linux.Interop;
 
 namespace WgMesh.Engine.Linux;
@@ -25,7 +26,46 @@ public static class NetworkNamespace
         }
     }
 
+    /// <summary>
+    /// Runs something in a namespace: here if the calling thread is in it, as nearly always, or else on a thread of its own, which takes
+    /// CAP_SYS_ADMIN.
+    /// </summary>
+    /// <param name="name">Names the namespace in errors.</param>
+    /// <exception cref="LinuxException">The namespace cannot be entered; and what <paramref name="action"/> throws.</exception>
+    internal static T Run<T>(Descriptor space, string name, Func<T> action)
+    {
+        if (IsCurrent(space))
+        {
+            return action();
+        }
+
+        var result = default(T)!;
+        ExceptionDispatchInfo? failure = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                Enter(space, name);
+                result = action();
+            }
+            catch (LinuxException e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+            }
+        });
+        thread.Start();
+        thread.Join();
+        failure?.Throw();
+        return result;
+    }
+
+    /// <summary>Whether two descriptors are of one namespace.</summary>
+    internal static bool AreSame(Descriptor left, Descriptor right) => Identity(left) is { } identity && identity == Identity(right);
+
     /// <summary>Whether the calling thread is in that namespace.</summary>
     internal static bool IsCurrent(Descriptor space) =>
-        new FileInfo($"/proc/self/fd/{space.Number}").LinkTarget is { } target && target == new FileInfo("/proc/thread-self/ns/net").LinkTarget;
+        Identity(space) is { } identity && identity == new FileInfo("/proc/thread-self/ns/net").LinkTarget;
+
+    // such as net:[4026531840]
+    private static string? Identity(Descriptor space) => new FileInfo($"/proc/self/fd/{space.Number}").LinkTarget;
 }

@@ -1,112 +1,90 @@
-using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using WgMesh.Engine.Linux.Interop;
+using WgMesh.Engine.Linux.Netlink;
 
 namespace WgMesh.Engine.Linux;
 
 /// <summary>
-/// A TUN interface (IFF_TUN | IFF_NO_PI): what the host routes into it is read here as bare IP packets, what is written here the
-/// host receives from it. The interface goes when this is disposed of, unless it is persistent.
+/// A TUN interface (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR): what the host routes into it is read here as IP packets, what is written here
+/// the host receives from it; see <see cref="TunQueue"/>. The interface goes when this is disposed of, unless it is persistent.
 /// </summary>
 public sealed class TunDevice : IDisposable
 {
     private const string DevicePath = "/dev/net/tun";
 
-    private TunDevice(Descriptor descriptor, string name)
+    // What a kernel may know: all, or no super-packets of UDP (before Linux 6.2), or none at all.
+    private static readonly TunOffloads[] KnownOffloads = [(TunOffloads)~0, ~(TunOffloads.Uso4 | TunOffloads.Uso6), TunOffloads.None];
+
+    private TunDevice(string name, IReadOnlyList<TunQueue> queues)
     {
-        Descriptor = descriptor;
         Name = name;
+        Queues = queues;
     }
 
     /// <summary>The interface's name when it was opened, as the kernel gave it.</summary>
     public string Name { get; }
 
-    /// <summary>To wait for in <see cref="Poll"/>: readable when a packet is there or the interface was deleted.</summary>
-    public Descriptor Descriptor { get; }
+    /// <summary>What the host was told that it may leave to us.</summary>
+    public TunOffloads Offloads { get; private set; }
 
-    /// <summary>Makes an interface, or takes up a persistent one that has this name.</summary>
+    /// <summary>As many as were asked for, or one if the interface takes only one.</summary>
+    internal IReadOnlyList<TunQueue> Queues { get; }
+
+    // which queue asks about the interface is all the same
+    private Descriptor Descriptor => Queues[0].Descriptor;
+
+    /// <summary>
+    /// Makes an interface, or takes up a persistent one that has this name; that one may have been made for one queue or for many, and
+    /// stays what it is.
+    /// </summary>
     /// <param name="name">1-15 bytes; <c>wg%d</c> lets the kernel choose the number.</param>
+    /// <param name="queues">How many to open, 1-256; the host spreads its flows over them.</param>
+    /// <param name="wanted">To be switched on as far as the kernel knows them.</param>
     /// <exception cref="LinuxException">
     /// ENAMETOOLONG or EINVAL: no such name can be. ENOENT, ENXIO, ENODEV: no TUN in this kernel or container. EPERM: no CAP_NET_ADMIN.
     /// EBUSY: another process has it, or the name is taken by an interface that is no TUN.
     /// </exception>
-    public static unsafe TunDevice Open(string name)
+    public static TunDevice Open(string name, int queues = 1, TunOffloads wanted = TunOffloads.None)
     {
         CheckName(name);
-        var descriptor = Descriptor.Open(
-            Fcntl.Open(DevicePath, Fcntl.ReadWrite | Fcntl.NonBlock | Fcntl.CloseOnExec, 0),
-            $"open {DevicePath}",
-            "userspace WireGuard needs the TUN driver (modprobe tun) and, in a container, the device /dev/net/tun (character device 10, 200)");
+        ArgumentOutOfRangeException.ThrowIfLessThan(queues, 1);
+        using var links = RouteNetlink.Open();
+        CheckUnused(links, name, 0);
+        var opened = new List<TunQueue>(queues);
         try
         {
-            var request = new NetIf.InterfaceRequest { Flags = LinuxIfTun.Tun | LinuxIfTun.NoPacketInfo };
-            request.SetName(name);
-            if (SysIoctl.Ioctl(descriptor.Number, LinuxIfTun.SetInterface, &request) < 0)
+            var isMultiQueue = queues > 1;
+            if (!TryOpenQueue(ref name, isMultiQueue, opened, out var errno)
+                // what the kernel says of a TUN that was made for one queue when asked for many, or the other way; and of what is no TUN
+                && (errno != Errno.EINVAL || !TryOpenQueue(ref name, isMultiQueue = !isMultiQueue, opened, out errno)))
             {
-                throw CannotOpen(name, Marshal.GetLastPInvokeError());
+                throw CannotOpen(name, errno);
             }
 
-            return new TunDevice(descriptor, request.GetName());
+            while (isMultiQueue && opened.Count < queues)
+            {
+                if (!TryOpenQueue(ref name, true, opened, out errno))
+                {
+                    throw CannotOpen(name, errno);
+                }
+            }
+
+            if (isMultiQueue)
+            {
+                CheckUnused(links, name, opened.Count); // one that opened it in the same moment
+            }
+
+            var tun = new TunDevice(name, opened);
+            tun.SetOffloads(wanted);
+            return tun;
         }
         catch
         {
-            descriptor.Dispose();
+            opened.ForEach(queue => queue.Dispose());
             throw;
         }
     }
-
-    /// <summary>
-    /// Takes over an open descriptor of a TUN interface, such as a parent process hands down. It is closed by <see cref="Dispose"/>.
-    /// </summary>
-    /// <param name="fd">The number; after an exception it is still the caller's.</param>
-    /// <exception cref="LinuxException">
-    /// Not a TUN's descriptor (EBADF, ENOTTY, EBADFD), or not opened as IFF_TUN | IFF_NO_PI (EINVAL).
-    /// </exception>
-    public static unsafe TunDevice FromDescriptor(int fd)
-    {
-        var request = default(NetIf.InterfaceRequest);
-        if (SysIoctl.Ioctl(fd, LinuxIfTun.GetInterface, &request) < 0)
-        {
-            throw LinuxException.FromLastError($"TUNGETIFF on descriptor {fd}", "it is not the descriptor of a TUN interface");
-        }
-
-        const ushort Layout = LinuxIfTun.Tun | LinuxIfTun.Tap | LinuxIfTun.NoPacketInfo | LinuxIfTun.VnetHeader;
-        if ((request.Flags & Layout) != (LinuxIfTun.Tun | LinuxIfTun.NoPacketInfo))
-        {
-            throw new LinuxException(
-                $"take over descriptor {fd} of {request.GetName()}",
-                Errno.EINVAL,
-                "it has to be opened with IFF_TUN and IFF_NO_PI, without IFF_VNET_HDR");
-        }
-
-        var flags = Fcntl.Control(fd, Fcntl.GetFlags, 0);
-        if (flags < 0
-            || Fcntl.Control(fd, Fcntl.SetFlags, flags | Fcntl.NonBlock) < 0
-            || Fcntl.Control(fd, Fcntl.SetDescriptorFlags, Fcntl.DescriptorCloseOnExec) < 0)
-        {
-            throw LinuxException.FromLastError($"fcntl on descriptor {fd}");
-        }
-
-        return new TunDevice(new Descriptor(fd), request.GetName());
-    }
-
-    /// <summary>Reads one packet; does not wait.</summary>
-    /// <param name="buffer">Should take the MTU: the rest of a longer packet is lost.</param>
-    /// <param name="errno">
-    /// EAGAIN: there is none, wait with <see cref="Poll"/>. EBADFD: the interface was deleted. EBADF: disposed of.
-    /// </param>
-    /// <returns>The packet's length, or -1 with <paramref name="errno"/> set.</returns>
-    public int Read(Span<byte> buffer, out int errno) => Descriptor.Read(buffer, out errno);
-
-    /// <summary>Writes one packet; does not wait.</summary>
-    /// <param name="packet">IPv4 or IPv6.</param>
-    /// <param name="errno">
-    /// EIO: the interface is down. EINVAL: not an IP packet. EAGAIN or ENOMEM: no memory now. EBADFD: the interface was deleted. EBADF:
-    /// disposed of.
-    /// </param>
-    /// <returns>The packet's length, or -1 with <paramref name="errno"/> set.</returns>
-    public int Write(ReadOnlySpan<byte> packet, out int errno) => Descriptor.Write(packet, out errno);
 
     /// <summary>Sets whether the interface stays when nobody has it open.</summary>
     /// <exception cref="LinuxException">The interface was deleted.</exception>
@@ -136,42 +114,87 @@ public sealed class TunDevice : IDisposable
             throw LinuxException.FromLastError($"TUNGETIFF {Name}");
         }
 
-        // Asking by name is asking in the namespace of the socket, so it takes a socket in the interface's own, made by a thread in there.
-        var home = SysIoctl.Ioctl(Descriptor.Number, LinuxIfTun.GetDeviceNamespace, (nuint)0);
-        if (home < 0)
-        {
-            return GetMtu(request); // before Linux 5.9 or without CAP_NET_ADMIN there: most likely it is in ours
-        }
+        // asking by name is asking in the namespace of the socket, so it takes a socket in the interface's own
+        using var space = OpenNamespace();
+        var name = request; // a copy, since this one's address was taken
+        return space is null ? GetMtu(name) : NetworkNamespace.Run(space, $"of {Name}", () => GetMtu(name));
+    }
 
-        using var space = new Descriptor(home);
-        if (NetworkNamespace.IsCurrent(space))
-        {
-            return GetMtu(request); // as nearly always; going elsewhere takes CAP_SYS_ADMIN
-        }
-
-        var name = request;
-        var mtu = 0;
-        ExceptionDispatchInfo? failure = null;
-        var thread = new Thread(() =>
-        {
-            try
-            {
-                NetworkNamespace.Enter(space, $"of {Name}");
-                mtu = GetMtu(name);
-            }
-            catch (LinuxException e)
-            {
-                failure = ExceptionDispatchInfo.Capture(e);
-            }
-        });
-        thread.Start();
-        thread.Join();
-        failure?.Throw();
-        return mtu;
+    /// <summary>
+    /// The network namespace that the interface is in; null if the kernel does not tell (before Linux 5.9, or without CAP_NET_ADMIN
+    /// there), when most likely it is the current one.
+    /// </summary>
+    /// <exception cref="LinuxException">The interface was deleted.</exception>
+    internal Descriptor? OpenNamespace()
+    {
+        ObjectDisposedException.ThrowIf(!Descriptor.TryEnter(), this);
+        var space = SysIoctl.Ioctl(Descriptor.Number, LinuxIfTun.GetDeviceNamespace, (nuint)0);
+        var errno = Marshal.GetLastPInvokeError();
+        Descriptor.Exit();
+        return space >= 0 ? new Descriptor(space)
+            : errno == Errno.EBADFD ? throw new LinuxException($"TUNGETDEVNETNS {Name}", errno)
+            : null;
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Descriptor.Dispose();
+    public void Dispose()
+    {
+        foreach (var queue in Queues)
+        {
+            queue.Dispose();
+        }
+    }
+
+    private static unsafe bool TryOpenQueue(ref string name, bool isMultiQueue, List<TunQueue> opened, out int errno)
+    {
+        var descriptor = Descriptor.Open(
+            Fcntl.Open(DevicePath, Fcntl.ReadWrite | Fcntl.NonBlock | Fcntl.CloseOnExec, 0),
+            $"open {DevicePath}",
+            "userspace WireGuard needs the TUN driver (modprobe tun) and, in a container, the device /dev/net/tun (character device 10, 200)");
+        var flags = LinuxIfTun.Tun | LinuxIfTun.NoPacketInfo | LinuxIfTun.VnetHeader | (isMultiQueue ? LinuxIfTun.MultiQueue : 0);
+        var request = new NetIf.InterfaceRequest { Flags = (ushort)flags };
+        request.SetName(name);
+        if (SysIoctl.Ioctl(descriptor.Number, LinuxIfTun.SetInterface, &request) < 0)
+        {
+            errno = Marshal.GetLastPInvokeError();
+            descriptor.Dispose();
+            return false;
+        }
+
+        errno = Errno.None;
+        name = request.GetName();
+        opened.Add(new TunQueue(descriptor));
+        return true;
+    }
+
+    // The kernel lets anybody open one more queue of a TUN with many, and would then give him part of the packets.
+    private static void CheckUnused(RouteNetlink links, string name, int ours)
+    {
+        if (links.FindLink(name)?.OpenQueues > ours)
+        {
+            throw CannotOpen(name, Errno.EBUSY);
+        }
+    }
+
+    private void SetOffloads(TunOffloads wanted)
+    {
+        if (wanted != TunOffloads.None)
+        {
+            wanted |= TunOffloads.Checksum; // a segment's own checksum is ours to make
+        }
+
+        // always, since a persistent interface keeps what its last owner could do
+        foreach (var known in KnownOffloads)
+        {
+            if (SysIoctl.Ioctl(Descriptor.Number, LinuxIfTun.SetOffload, (nuint)(wanted & known)) == 0)
+            {
+                Offloads = wanted & known;
+                return;
+            }
+        }
+
+        throw LinuxException.FromLastError($"TUNSETOFFLOAD {Name}");
+    }
 
     private static unsafe int GetMtu(NetIf.InterfaceRequest request)
     {
@@ -207,7 +230,7 @@ public sealed class TunDevice : IDisposable
         Errno.EBUSY => new($"make the interface {name}", errno, "the name is taken by another process's TUN"),
         // the name being valid, EINVAL is what the kernel says of an interface of another kind
         Errno.EINVAL => new(
-            $"make the interface {name}", Errno.EBUSY, "the name is taken by an interface that is not a TUN, or that is a multi-queue TUN"),
+            $"make the interface {name}", Errno.EBUSY, "the name is taken by an interface that is not a TUN"),
         _ => new($"make the interface {name}", errno),
     };
 }

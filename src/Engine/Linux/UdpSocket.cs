@@ -5,7 +5,7 @@ namespace WgMesh.Engine.Linux;
 
 /// <summary>
 /// A UDP socket of one family, bound to all addresses. Receiving does not wait; sending waits at most <see cref="SendTimeout"/> for room.
-/// Any number of threads may use it at once. No call for a packet allocates.
+/// Any number of threads may use it at once, each with batches of its own. No call for a packet allocates.
 /// </summary>
 public sealed class UdpSocket : IDisposable
 {
@@ -14,16 +14,17 @@ public sealed class UdpSocket : IDisposable
     /// </summary>
     public const int BufferSize = 7 << 20;
 
-    private UdpSocket(Descriptor descriptor, ushort port, bool isIPv6)
+    private UdpSocket(Descriptor descriptor, bool isIPv6)
     {
         Descriptor = descriptor;
-        Port = port;
         IsIPv6 = isIPv6;
+        CanSegment = HasSegmentation(descriptor);
+        CanCoalesce = TrySetOption(descriptor, NetinetUdp.Level, NetinetUdp.Coalesce, 1);
     }
 
     /// <summary>
-    /// The longest that <see cref="Send"/> waits for room in the send buffer: back pressure for a fast sender, and yet an end for a stuck
-    /// device.
+    /// The longest that <see cref="Send"/> waits for room in the send buffer for one run: back pressure for a fast sender, and yet an end
+    /// for a stuck device.
     /// </summary>
     public static TimeSpan SendTimeout { get; } = TimeSpan.FromMilliseconds(100);
 
@@ -31,10 +32,18 @@ public sealed class UdpSocket : IDisposable
     public Descriptor Descriptor { get; }
 
     /// <summary>The port it is bound to.</summary>
-    public ushort Port { get; }
+    public ushort Port { get; private set; }
 
     /// <summary>The family; an IPv6 socket carries no IPv4.</summary>
     public bool IsIPv6 { get; }
+
+    /// <summary>
+    /// Whether runs of several datagrams may be sent (UDP_SEGMENT, Linux 4.18). Clear it where the kernel turns out not to take them.
+    /// </summary>
+    public bool CanSegment { get; set; }
+
+    /// <summary>Whether runs of several datagrams are received as one message (UDP_GRO, Linux 5.0).</summary>
+    public bool CanCoalesce { get; private set; }
 
     /// <summary>Makes a socket in the calling thread's network namespace and binds it.</summary>
     /// <param name="isIPv6">The family.</param>
@@ -43,7 +52,107 @@ public sealed class UdpSocket : IDisposable
     /// <exception cref="LinuxException">
     /// EADDRINUSE: the port is taken. EAFNOSUPPORT: the kernel has no such family. EPERM: a mark takes CAP_NET_ADMIN.
     /// </exception>
-    public static unsafe UdpSocket Bind(bool isIPv6, ushort port, uint mark = 0)
+    public static UdpSocket Bind(bool isIPv6, ushort port, uint mark = 0) => Bind(isIPv6, port, mark, shared: false);
+
+    /// <summary>Makes another socket on the port of <paramref name="first"/>; the kernel shares the flows out among them.</summary>
+    /// <exception cref="LinuxException">As with <see cref="Bind(bool, ushort, uint)"/>.</exception>
+    internal static UdpSocket BindBeside(UdpSocket first, uint mark)
+    {
+        SetOption(first.Descriptor, SysSocket.SocketLevel, SysSocket.ReusePort, 1, "SO_REUSEPORT");
+        return Bind(first.IsIPv6, first.Port, mark, shared: true);
+    }
+
+    /// <summary>Sets SO_MARK for what is sent from now on; 0 for none.</summary>
+    /// <exception cref="LinuxException">EPERM: it takes CAP_NET_ADMIN.</exception>
+    public void SetMark(uint mark) => SetOption(Descriptor, SysSocket.SocketLevel, SysSocket.Mark, mark, "SO_MARK");
+
+    /// <summary>From now on each datagram is received as one message; those that arrived before may still come as runs.</summary>
+    public void StopCoalescing()
+    {
+        TrySetOption(Descriptor, NetinetUdp.Level, NetinetUdp.Coalesce, 0);
+        CanCoalesce = false;
+    }
+
+    /// <summary>Sends runs of datagrams, in their order, until one of them fails.</summary>
+    /// <param name="memory">What they lie in.</param>
+    /// <param name="runs">Of this family; runs of several datagrams within <see cref="UdpRun"/>'s limits.</param>
+    /// <param name="scratch">The calling thread's.</param>
+    /// <param name="errno">
+    /// Why the next one did not go; nothing of it went. EAGAIN: no room within <see cref="SendTimeout"/>. ENETUNREACH, EHOSTUNREACH,
+    /// EADDRNOTAVAIL, ENETDOWN: no way there. EPERM: a firewall said no. The address to send from is gone: EINVAL (IPv6, and IPv4 on
+    /// older kernels), ENETUNREACH (IPv4), ENODEV (an interface gone with its link-local address). EMSGSIZE: longer than a datagram can
+    /// be, or a run whose segments do not fit the path's MTU (EINVAL on older kernels), though each of them alone would be sent in
+    /// fragments. EINVAL: too many segments. EIO: the kernel or the way there cannot divide a run. EAFNOSUPPORT: the wrong family.
+    /// EBADF: disposed of.
+    /// </param>
+    /// <returns>
+    /// How many went; if not all, the caller may go on with the one that failed, changed, or with the one behind it.
+    /// </returns>
+    internal unsafe int Send(byte[] memory, ReadOnlySpan<UdpRun> runs, UdpSendBatch scratch, out int errno)
+    {
+        errno = Errno.None;
+        if (!Descriptor.TryEnter())
+        {
+            errno = Errno.EBADF;
+            return 0;
+        }
+
+        var sent = 0;
+        fixed (byte* pointer = memory)
+        {
+            while (sent < runs.Length && errno == Errno.None)
+            {
+                var ready = 0;
+                var refusal = Errno.None; // of the run behind those that are ready
+                foreach (ref readonly var run in runs[sent..])
+                {
+                    if (ready == UdpSendBatch.Capacity || (refusal = Refusal(run)) != Errno.None)
+                    {
+                        break;
+                    }
+
+                    scratch.Set(ready++, pointer, run);
+                }
+
+                sent += SendAll(scratch.Messages, ready, out errno);
+                errno = errno == Errno.None ? refusal : errno;
+            }
+        }
+
+        Descriptor.Exit();
+        return sent;
+    }
+
+    /// <summary>Receives what is there, up to <see cref="UdpReceiveBatch.Capacity"/> messages; does not wait.</summary>
+    /// <param name="batch">The calling thread's; what it held before is gone.</param>
+    /// <param name="errno">EAGAIN: there is nothing, wait with <see cref="Poll"/>. EBADF: disposed of.</param>
+    /// <returns>How many messages there are now in the batch, or -1 with <paramref name="errno"/> set.</returns>
+    internal unsafe int Receive(UdpReceiveBatch batch, out int errno)
+    {
+        batch.Reset();
+        if (!Descriptor.TryEnter())
+        {
+            errno = Errno.EBADF;
+            return -1;
+        }
+
+        int count;
+        do
+        {
+            count = SysSocket.ReceiveMessages(Descriptor.Number, batch.Messages, UdpReceiveBatch.Capacity, SysSocket.DontWait, null);
+            errno = count < 0 ? Marshal.GetLastPInvokeError() : Errno.None;
+        }
+        while (errno == Errno.EINTR);
+
+        Descriptor.Exit();
+        batch.Take(Math.Max(0, count));
+        return count;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Descriptor.Dispose();
+
+    private static UdpSocket Bind(bool isIPv6, ushort port, uint mark, bool shared)
     {
         var family = isIPv6 ? "IPv6" : "IPv4";
         var descriptor = Descriptor.Open(
@@ -54,6 +163,16 @@ public sealed class UdpSocket : IDisposable
             if (isIPv6)
             {
                 SetOption(descriptor, NetinetIn.IPv6Level, NetinetIn.IPv6Only, 1, "IPV6_V6ONLY"); // else it would take IPv4's port as well
+                SetOption(descriptor, NetinetIn.IPv6Level, NetinetIn.ReceiveIPv6PacketInfo, 1, "IPV6_RECVPKTINFO");
+                SetOption(descriptor, NetinetIn.IPv6Level, NetinetIn.ReceiveIPv6TrafficClass, 1, "IPV6_RECVTCLASS");
+                SetOption(descriptor, NetinetIn.IPv6Level, NetinetIn.IPv6MtuDiscovery, NetinetIn.NoMtuDiscovery, "IPV6_MTU_DISCOVER");
+            }
+            else
+            {
+                SetOption(descriptor, NetinetIn.IPv4Level, NetinetIn.IPv4PacketInfo, 1, "IP_PKTINFO");
+                SetOption(descriptor, NetinetIn.IPv4Level, NetinetIn.ReceiveIPv4TrafficClass, 1, "IP_RECVTOS");
+                // Without DF, as the kernel's WireGuard: a datagram that the path cannot take whole is better cut up than lost.
+                SetOption(descriptor, NetinetIn.IPv4Level, NetinetIn.IPv4MtuDiscovery, NetinetIn.NoMtuDiscovery, "IP_MTU_DISCOVER");
             }
 
             SetBuffer(descriptor, SysSocket.ReceiveBufferForce, SysSocket.ReceiveBuffer, "SO_RCVBUF");
@@ -65,16 +184,12 @@ public sealed class UdpSocket : IDisposable
                 SetOption(descriptor, SysSocket.SocketLevel, SysSocket.Mark, mark, "SO_MARK");
             }
 
-            var address = NetinetIn.SocketAddress.Any(isIPv6, port);
-            if (SysSocket.Bind(descriptor.Number, &address, address.Length) < 0)
+            if (shared)
             {
-                throw LinuxException.FromLastError($"bind UDP port {port} for {family}");
+                SetOption(descriptor, SysSocket.SocketLevel, SysSocket.ReusePort, 1, "SO_REUSEPORT");
             }
 
-            var length = (uint)sizeof(NetinetIn.SocketAddress);
-            return SysSocket.GetName(descriptor.Number, &address, &length) < 0
-                ? throw LinuxException.FromLastError("getsockname")
-                : new UdpSocket(descriptor, address.Port, isIPv6);
+            return new UdpSocket(descriptor, isIPv6) { Port = BindToAny(descriptor, isIPv6, port) };
         }
         catch
         {
@@ -83,103 +198,60 @@ public sealed class UdpSocket : IDisposable
         }
     }
 
-    /// <summary>Sets SO_MARK for what is sent from now on; 0 for none.</summary>
-    /// <exception cref="LinuxException">EPERM: it takes CAP_NET_ADMIN.</exception>
-    public void SetMark(uint mark) => SetOption(Descriptor, SysSocket.SocketLevel, SysSocket.Mark, mark, "SO_MARK");
-
-    /// <summary>Receives one datagram; does not wait.</summary>
-    /// <param name="buffer">Room for the datagram.</param>
-    /// <param name="from">The sender, also when the datagram did not fit.</param>
-    /// <param name="errno">
-    /// EAGAIN: there is none, wait with <see cref="Poll"/>. EMSGSIZE: it was longer than the buffer and is gone. EBADF: disposed of.
-    /// </param>
-    /// <returns>The datagram's length, which may be 0, or -1 with <paramref name="errno"/> set.</returns>
-    public unsafe int Receive(Span<byte> buffer, out Endpoint from, out int errno)
+    /// <summary>Binds a socket to all addresses.</summary>
+    /// <returns>The port.</returns>
+    internal static unsafe ushort BindToAny(Descriptor descriptor, bool isIPv6, ushort port)
     {
-        from = default;
-        if (!Descriptor.TryEnter())
+        var address = NetinetIn.SocketAddress.Any(isIPv6, port);
+        if (SysSocket.Bind(descriptor.Number, &address, address.Length) < 0)
         {
-            errno = Errno.EBADF;
-            return -1;
+            throw LinuxException.FromLastError($"bind UDP port {port} for {(isIPv6 ? "IPv6" : "IPv4")}");
         }
 
-        NetinetIn.SocketAddress address;
-        SysSocket.MessageHeader message;
-        nint count;
-        fixed (byte* pointer = buffer)
-        {
-            var vector = new SysSocket.IoVector { Base = pointer, Length = (nuint)buffer.Length };
-            do
-            {
-                message = new SysSocket.MessageHeader
-                {
-                    Name = &address, NameLength = (uint)sizeof(NetinetIn.SocketAddress), Vectors = &vector, VectorCount = 1,
-                };
-                count = SysSocket.ReceiveMessage(Descriptor.Number, &message, SysSocket.DontWait);
-                errno = count < 0 ? Marshal.GetLastPInvokeError() : Errno.None;
-            }
-            while (errno == Errno.EINTR);
-        }
-
-        Descriptor.Exit();
-        if (count < 0)
-        {
-            return -1;
-        }
-
-        from = address.ToEndpoint();
-        if ((message.Flags & SysSocket.Truncated) != 0)
-        {
-            errno = Errno.EMSGSIZE;
-            return -1;
-        }
-
-        return (int)count;
+        var length = (uint)sizeof(NetinetIn.SocketAddress);
+        return SysSocket.GetName(descriptor.Number, &address, &length) < 0 ? throw LinuxException.FromLastError("getsockname") : address.Port;
     }
 
-    /// <summary>Sends one datagram.</summary>
-    /// <param name="datagram">Its payload.</param>
-    /// <param name="to">An endpoint of this family.</param>
-    /// <param name="errno">
-    /// EAFNOSUPPORT or EINVAL: the wrong family. EAGAIN: no room within <see cref="SendTimeout"/>. ENETUNREACH, EHOSTUNREACH,
-    /// EADDRNOTAVAIL, ENETDOWN: no way there.
-    /// EMSGSIZE: longer than a datagram can be. EPERM: a firewall said no. EBADF: disposed of.
-    /// </param>
-    /// <returns>The datagram's length, or -1 with <paramref name="errno"/> set.</returns>
-    public unsafe int Send(ReadOnlySpan<byte> datagram, in Endpoint to, out int errno)
+    // What the kernel would misread: a run to the other family (an IPv6 socket would read past a shorter IPv4 address), and on old
+    // kernels a run of many, whose bytes would all go as one datagram.
+    private int Refusal(in UdpRun run) =>
+        run.To.Remote.IsIPv6 != IsIPv6 ? Errno.EAFNOSUPPORT : run.IsSegmented && !CanSegment ? Errno.EIO : Errno.None;
+
+    // sendmmsg() that says why it stopped. The kernel tells the errno of the first message alone; behind others that went it is asked for
+    // with a second call, which does not wait, since the first has waited.
+    private unsafe int SendAll(SysSocket.MultiMessage* messages, int count, out int errno)
     {
-        if (to.IsIPv6 != IsIPv6)
+        errno = Errno.None;
+        var sent = 0;
+        var flags = 0;
+        while (sent < count)
         {
-            errno = Errno.EAFNOSUPPORT; // an IPv6 socket would read past a shorter IPv4 address, and the other way truncate
-            return -1;
-        }
-
-        if (!Descriptor.TryEnter())
-        {
-            errno = Errno.EBADF;
-            return -1;
-        }
-
-        var address = NetinetIn.SocketAddress.From(to);
-        nint count;
-        fixed (byte* pointer = datagram)
-        {
-            var vector = new SysSocket.IoVector { Base = pointer, Length = (nuint)datagram.Length };
-            var message = new SysSocket.MessageHeader { Name = &address, NameLength = address.Length, Vectors = &vector, VectorCount = 1 };
-            do
+            var now = SysSocket.SendMessages(Descriptor.Number, messages + sent, (uint)(count - sent), flags);
+            if (now > 0)
             {
-                count = SysSocket.SendMessage(Descriptor.Number, &message, 0);
-                errno = count < 0 ? Marshal.GetLastPInvokeError() : Errno.None;
+                sent += now;
+                flags = flags == 0 ? SysSocket.DontWait : 0;
+                continue;
             }
-            while (errno == Errno.EINTR);
+
+            errno = Marshal.GetLastPInvokeError();
+            if (errno != Errno.EINTR)
+            {
+                break;
+            }
+
+            errno = Errno.None;
         }
 
-        Descriptor.Exit();
-        return (int)count;
+        return sent;
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => Descriptor.Dispose();
+    private static unsafe bool HasSegmentation(Descriptor descriptor)
+    {
+        int value;
+        var length = (uint)sizeof(int);
+        return SysSocket.GetOption(descriptor.Number, NetinetUdp.Level, NetinetUdp.Segment, &value, &length) == 0;
+    }
 
     // The FORCE variant may go beyond net.core.rmem_max; without CAP_NET_ADMIN it is refused and the sysctl's limit holds, which works but
     // slower.
@@ -191,10 +263,12 @@ public sealed class UdpSocket : IDisposable
         }
     }
 
-    private static unsafe bool TrySetOption<T>(Descriptor descriptor, int level, int option, T value)
+    /// <summary>Sets an option; false if the kernel refuses or does not know it.</summary>
+    internal static unsafe bool TrySetOption<T>(Descriptor descriptor, int level, int option, T value)
         where T : unmanaged => SysSocket.SetOption(descriptor.Number, level, option, &value, (uint)sizeof(T)) == 0;
 
-    private static void SetOption<T>(Descriptor descriptor, int level, int option, T value, string name)
+    /// <summary>Sets an option, or throws with its name.</summary>
+    internal static void SetOption<T>(Descriptor descriptor, int level, int option, T value, string name)
         where T : unmanaged
     {
         if (!TrySetOption(descriptor, level, option, value))

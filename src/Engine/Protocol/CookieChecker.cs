@@ -8,7 +8,7 @@ namespace WgMesh.Engine.Protocol;
 /// The receiver's half of section 5.4.7 of the paper: checks mac1 (is this meant for us at all?) and, under load, mac2
 /// (does the sender own its address?), and makes the cookie that a sender needs for mac2.
 /// </summary>
-public sealed class CookieChecker
+public sealed class CookieChecker : IDisposable
 {
     private const int SecretLength = 32;
 
@@ -61,6 +61,16 @@ public sealed class CookieChecker
         _random.GetBytes(nonce);
         var mac1 = message[^(2 * Messages.MacLength)..^Messages.MacLength];
         XChaCha20Poly1305.Seal(_cookieKey, nonce, cookie, reply[32..Messages.CookieReplyLength], mac1);
+    }
+
+    /// <summary>Wipes the secret: cookies that were given out are worth nothing from now on.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            CryptographicOperations.ZeroMemory(_secret);
+            _hasSecret = false;
+        }
     }
 
     // cookie = MAC(secret, address || port): the secret changes every two minutes, and what it made is then worthless

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using WgMesh.Engine.Crypto;
 
 namespace WgMesh.Engine.Protocol;
@@ -6,7 +7,7 @@ namespace WgMesh.Engine.Protocol;
 /// The sender's half of section 5.4.7 of the paper: writes mac1 and, while it holds a cookie, mac2; takes cookies from
 /// cookie replies. One per peer, under the peer's lock.
 /// </summary>
-internal sealed class CookieJar
+internal sealed class CookieJar : IDisposable
 {
     private readonly byte[] _mac1Key = new byte[32];
     private readonly byte[] _cookieKey = new byte[32];
@@ -58,5 +59,12 @@ internal sealed class CookieJar
         _hasCookie = true;
         _hasMac1 = false; // one reply per message: a replayed one changes nothing
         return true;
+    }
+
+    /// <summary>Wipes the cookie.</summary>
+    public void Dispose()
+    {
+        CryptographicOperations.ZeroMemory(_cookie);
+        _hasCookie = _hasMac1 = false;
     }
 }

@@ -18,7 +18,7 @@ public enum DropReason
     /// <summary>Out: the system refused to send it.</summary>
     SendFailed,
 
-    /// <summary>In: too short, too long, or of no known type.</summary>
+    /// <summary>In: too short, too long, or of no known type. Out: not a whole IPv4 or IPv6 packet.</summary>
     Malformed,
 
     /// <summary>In: mac1 is wrong: not meant for this device.</summary>
@@ -42,6 +42,9 @@ public enum DropReason
     /// <summary>In: an initiation with a timestamp that is not newer than the last one.</summary>
     HandshakeReplayed,
 
+    /// <summary>In: an initiation in an older protocol version than the one that the peer is configured for and has started a handshake in.</summary>
+    VersionRefused,
+
     /// <summary>In: initiations from one peer in too quick a succession.</summary>
     HandshakeFlood,
 
@@ -62,6 +65,9 @@ public enum DropReason
 
     /// <summary>In: the inner source address is not among the peer's allowed IPs.</summary>
     ForeignSource,
+
+    /// <summary>In: marked on its way as having met congestion, though its ends do not take part in that; RFC 6040 has it dropped.</summary>
+    IllegalCongestionMark,
 
     /// <summary>In: the interface did not take it.</summary>
     InterfaceFailed,

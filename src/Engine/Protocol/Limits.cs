@@ -53,4 +53,10 @@ public static class Limits
 
     /// <summary>Plaintext is padded with zeros to a multiple of this, but never beyond the MTU.</summary>
     public const int PaddingMultiple = 16;
+
+    /// <summary>ICMP messages about packets that have no way, per second and in a burst: the kernel's own defaults (icmp_msgs_per_sec, icmp_msgs_burst).</summary>
+    public const int RefusalsPerSecond = 1000;
+
+    /// <inheritdoc cref="RefusalsPerSecond"/>
+    public const int RefusalBurst = 50;
 }

@@ -42,6 +42,9 @@ public static class Messages
     /// <summary>Bytes before the ciphertext of a transport message: type 4, receiver 4, counter 8.</summary>
     public const int TransportHeaderLength = 16;
 
+    /// <summary>DSCP of the outer header of handshake messages: AF41, low latency, as the kernel's WireGuard sets it. Packets have 0.</summary>
+    public const byte HandshakeTrafficClass = 0x88;
+
     /// <summary>Bytes of the shortest transport message, a keepalive.</summary>
     public const int TransportMinimumLength = TransportHeaderLength + TagLength;
 

@@ -28,6 +28,9 @@ internal sealed class NoiseHandshake : IDisposable
     /// <summary>The other side's index.</summary>
     public uint RemoteIndex { get; private set; }
 
+    /// <summary>The version that the initiation is in, and so all that comes of it.</summary>
+    public ProtocolVersion Version { get; private set; } = ProtocolVersion.One;
+
     /// <summary>Initiator: writes the first 116 bytes of an initiation; the macs are the caller's.</summary>
     /// <param name="version">Which construction to use.</param>
     /// <param name="self">Our key pair.</param>
@@ -51,8 +54,7 @@ internal sealed class NoiseHandshake : IDisposable
             BinaryPrimitives.WriteUInt32LittleEndian(message, (uint)MessageType.Initiation);
             BinaryPrimitives.WriteUInt32LittleEndian(message[4..], LocalIndex);
 
-            version.InitialChainingKey.CopyTo(C);              // C := HASH(CONSTRUCTION)
-            version.InitialHash.CopyTo(H);                     // H := HASH(C || IDENTIFIER)
+            Start(version);                                    // C := HASH(CONSTRUCTION), H := HASH(C || IDENTIFIER)
             MixHash(responderKey);                             // H := HASH(H || Spub_r)
 
             GenerateEphemeral(random, message[8..40]);         // (Epriv, Epub) := DH-GENERATE()
@@ -79,8 +81,16 @@ internal sealed class NoiseHandshake : IDisposable
         }
     }
 
-    /// <summary>Responder, first half: reads who the initiator claims to be. What it says is authentic only after <see cref="TryFinishInitiation"/>.</summary>
-    public bool TryReadInitiator(ProtocolVersion version, StaticIdentity self, ReadOnlySpan<byte> message, out PublicKey initiator)
+    /// <summary>
+    /// Responder, first half: reads who the initiator claims to be. What it says is authentic only after <see cref="TryFinishInitiation"/>.
+    /// An initiation does not name its version: it is the one that opens it. The DH is the same in all, so that each version
+    /// more than one costs some hashes and no DH.
+    /// </summary>
+    /// <param name="versions">To try, in this order.</param>
+    /// <param name="self">Our key pair.</param>
+    /// <param name="message">148 bytes.</param>
+    /// <param name="initiator">The public key in it.</param>
+    public bool TryReadInitiator(ReadOnlySpan<ProtocolVersion> versions, StaticIdentity self, ReadOnlySpan<byte> message, out PublicKey initiator)
     {
         Span<byte> k = stackalloc byte[KeyLength];
         Span<byte> dh = stackalloc byte[KeyLength];
@@ -88,28 +98,28 @@ internal sealed class NoiseHandshake : IDisposable
         initiator = default;
         try
         {
-            version.InitialChainingKey.CopyTo(C);
-            version.InitialHash.CopyTo(H);
-            MixHash(self.PublicKeyBytes);
-
             message[8..40].CopyTo(_remoteEphemeral);
-            Hkdf.Kdf1(C, _remoteEphemeral, C);
-            MixHash(_remoteEphemeral);
-
             if (!X25519.TryAgree(self.PrivateKeyBytes, _remoteEphemeral, dh))
             {
                 return false;
             }
 
-            Hkdf.Kdf2(C, dh, C, k);
-            if (!OpenAndMix(k, message[40..88], key))
+            foreach (var version in versions)
             {
-                return false;
+                Start(version);
+                MixHash(self.PublicKeyBytes);
+                Hkdf.Kdf1(C, _remoteEphemeral, C);
+                MixHash(_remoteEphemeral);
+                Hkdf.Kdf2(C, dh, C, k);
+                if (OpenAndMix(k, message[40..88], key))
+                {
+                    initiator = new PublicKey(key);
+                    RemoteIndex = Messages.Sender(message);
+                    return true;
+                }
             }
 
-            initiator = new PublicKey(key);
-            RemoteIndex = Messages.Sender(message);
-            return true;
+            return false;
         }
         finally
         {
@@ -239,6 +249,13 @@ internal sealed class NoiseHandshake : IDisposable
 
     /// <summary>Wipes every secret of the handshake.</summary>
     public void Dispose() => CryptographicOperations.ZeroMemory(_secrets);
+
+    private void Start(ProtocolVersion version)
+    {
+        Version = version;
+        version.InitialChainingKey.CopyTo(C);
+        version.InitialHash.CopyTo(H);
+    }
 
     private void GenerateEphemeral(RandomNumberGenerator random, Span<byte> publicKey)
     {

@@ -61,7 +61,7 @@ internal sealed partial class Peer
 
         var handshake = new NoiseHandshake { LocalIndex = _core.Indices.Add(this) };
         var message = outbox.Reserve(Messages.InitiationLength)[..Messages.InitiationLength];
-        if (!handshake.TryCreateInitiation(ProtocolVersion.One, identity, PublicKey, _staticStatic, timestamp, _core.Random, message))
+        if (!handshake.TryCreateInitiation(_version, identity, PublicKey, _staticStatic, timestamp, _core.Random, message))
         {
             _core.Indices.Remove(handshake.LocalIndex);
             handshake.Dispose();
@@ -69,7 +69,7 @@ internal sealed partial class Peer
         }
 
         _cookies.WriteMacs(message, now);
-        outbox.Commit(this, endpoint.Value, message.Length);
+        outbox.Commit(this, endpoint.Path, Messages.HandshakeTrafficClass, message.Length);
         _outstanding = handshake;
         _lastTimestampSent = timestamp;
         _lastInitiationSent = now;
@@ -79,7 +79,7 @@ internal sealed partial class Peer
     }
 
     /// <summary>Authenticates an initiation that claims to be from this peer, answers it, and makes the next session.</summary>
-    public DropReason AcceptInitiation(NoiseHandshake handshake, ReadOnlySpan<byte> initiation, in Endpoint from, Instant now, Outbox outbox)
+    public DropReason AcceptInitiation(NoiseHandshake handshake, ReadOnlySpan<byte> initiation, in UdpPath from, Instant now, Outbox outbox)
     {
         lock (_gate)
         {
@@ -93,11 +93,18 @@ internal sealed partial class Peer
                 return Counters.Failed(asInitiator: false, DropReason.HandshakeReplayed);
             }
 
+            // before anything of it is believed, its timestamp too: in a broken version anybody could have made it
+            if (handshake.Version.Number < Math.Min(_version.Number, _calledIn))
+            {
+                return Counters.Failed(asInitiator: false, DropReason.VersionRefused);
+            }
+
             if (_lastInitiationReceived is { } last && now - last < Limits.InitiationGap)
             {
                 return Counters.Failed(asInitiator: false, DropReason.HandshakeFlood);
             }
 
+            _calledIn = handshake.Version.Number;
             _lastTimestampReceived = timestamp;
             _lastInitiationReceived = now;
             SetEndpoint(from);
@@ -108,7 +115,7 @@ internal sealed partial class Peer
         }
     }
 
-    private DropReason Respond(NoiseHandshake handshake, in Endpoint to, Instant now, Outbox outbox)
+    private DropReason Respond(NoiseHandshake handshake, in UdpPath to, Instant now, Outbox outbox)
     {
         handshake.LocalIndex = _core.Indices.Add(this);
         var message = outbox.Reserve(Messages.ResponseLength)[..Messages.ResponseLength];
@@ -120,14 +127,14 @@ internal sealed partial class Peer
 
         _cookies.WriteMacs(message, now);
         RotateAsResponder(MakeSession(handshake, isInitiator: false, now));
-        outbox.Commit(this, to, message.Length);
+        outbox.Commit(this, to, Messages.HandshakeTrafficClass, message.Length);
         Counters.Sent(message.Length);
         AuthenticatedSent(now);
         return DropReason.None;
     }
 
     /// <summary>Takes the response to our initiation; the new session is in use at once (S7).</summary>
-    public DropReason AcceptResponse(ReadOnlySpan<byte> response, in Endpoint from, Instant now, Outbox outbox)
+    public DropReason AcceptResponse(ReadOnlySpan<byte> response, in UdpPath from, Instant now, Outbox outbox)
     {
         lock (_gate)
         {
@@ -179,7 +186,7 @@ internal sealed partial class Peer
         Span<byte> keys = stackalloc byte[64];
         handshake.DeriveTransportKeys(keys[..32], keys[32..]);
         var session = new Session(
-            this, _sessionsMade++, handshake.LocalIndex, handshake.RemoteIndex, isInitiator, now, isInitiator ? keys[..32] : keys[32..], isInitiator ? keys[32..] : keys[..32]);
+            this, _sessionsMade++, handshake.Version, handshake.LocalIndex, handshake.RemoteIndex, isInitiator, now, isInitiator ? keys[..32] : keys[32..], isInitiator ? keys[32..] : keys[..32]);
         CryptographicOperations.ZeroMemory(keys);
         _core.Indices.Promote(handshake.LocalIndex, session);
         if (_current is not null)
@@ -187,6 +194,7 @@ internal sealed partial class Peer
             Counters.Rekeyed();
         }
 
+        TakesRuns = true;
         SessionMade(now);
         return session;
     }
@@ -255,10 +263,15 @@ internal sealed partial class Peer
         Counters.Completed(asInitiator);
     }
 
-    private void GiveUpHandshake(Instant now)
+    private void GiveUpHandshake(Instant now, Outbox outbox)
     {
         EndOutstanding();
         Counters.GaveUp();
+        if (_staged.TryPeek(out var packet))
+        {
+            _core.Refuse(packet, now, outbox);
+        }
+
         Counters.Drops.Add(DropReason.NoSession, _staged.Count);
         _staged.Clear();
         Disarm(ref _keepaliveAt);

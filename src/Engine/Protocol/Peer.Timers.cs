@@ -18,6 +18,9 @@ internal sealed partial class Peer
     /// <summary>When the timer queue looks at this peer; the queue's own.</summary>
     internal long ScheduledAt = Unarmed;
 
+    /// <summary>Where in the timer queue this peer stands, -1 for not; the queue's own.</summary>
+    internal int QueuePlace = -1;
+
     /// <summary>The earliest moment at which something is to happen.</summary>
     internal Instant NextDeadline => new(Math.Min(
         Math.Min(Math.Min(Volatile.Read(ref _retransmitAt), Volatile.Read(ref _keepaliveAt)), Volatile.Read(ref _newHandshakeAt)),
@@ -42,12 +45,14 @@ internal sealed partial class Peer
 
             if (TakeIfDue(ref _retransmitAt, now))
             {
-                if (now - _attemptsStarted >= Limits.RekeyAttemptTime)
+                // without an endpoint there is nowhere to retry: what waits would wait for ever
+                if (_endpoint is null || now - _attemptsStarted >= Limits.RekeyAttemptTime)
                 {
-                    GiveUpHandshake(now);
+                    GiveUpHandshake(now, outbox);
                 }
                 else
                 {
+                    ForgetLocalAddress(); // perhaps that is why there was no answer
                     StartHandshake(isRetry: true, now, outbox);
                 }
             }
@@ -65,6 +70,7 @@ internal sealed partial class Peer
 
             if (TakeIfDue(ref _newHandshakeAt, now))
             {
+                ForgetLocalAddress();
                 StartHandshake(isRetry: false, now, outbox);
             }
 
@@ -88,6 +94,11 @@ internal sealed partial class Peer
     private void AuthenticatedSent(Instant now)
     {
         Disarm(ref _keepaliveAt);
+        if (_anotherKeepalive)
+        {
+            _anotherKeepalive = false; // it told the peer of all that was heard until now
+        }
+
         ArmPersistentKeepalive(now);
     }
 

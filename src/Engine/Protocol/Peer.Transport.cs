@@ -1,3 +1,4 @@
+using WgMesh.Engine.Offload;
 using WgMesh.Engine.Routing;
 
 namespace WgMesh.Engine.Protocol;
@@ -10,30 +11,40 @@ internal sealed partial class Peer
     /// <summary>Number of packets that wait for a session.</summary>
     internal int StagedCount => _staged.Count;
 
-    /// <summary>Seals a packet into the outbox, or stages it and asks for a session.</summary>
-    public DropReason Send(ReadOnlySpan<byte> packet, Instant now, Outbox outbox)
+    /// <summary>Seals packets into the outbox, or stages them and asks for a session.</summary>
+    public DropReason Send(in SuperPacket packets, Instant now, Outbox outbox)
     {
         if (_endpoint is null)
         {
-            return Counters.Drops.Add(DropReason.NoEndpoint);
+            _core.Refuse(packets.Packet, now, outbox);
+            return Counters.Drops.Add(DropReason.NoEndpoint, packets.Count);
         }
 
-        if (_current is { } session && _staged.Count == 0 && TrySeal(session, packet, now, outbox))
+        var sealedCount = 0;
+        if (_current is { } session && _staged.Count == 0)
         {
-            AfterSending(session, now, outbox);
-            return DropReason.None;
+            sealedCount = Seal(session, packets, now, outbox);
+            if (sealedCount == packets.Count)
+            {
+                AfterSending(session, now, outbox);
+                return DropReason.None;
+            }
         }
 
         lock (_gate)
         {
             if (_identity is null || _removed)
             {
-                return Counters.Drops.Add(DropReason.NoSession);
+                _core.Refuse(packets.Packet, now, outbox);
+                return Counters.Drops.Add(DropReason.NoSession, packets.Count - sealedCount);
             }
 
-            if (_staged.Enqueue(packet))
+            for (var i = sealedCount; i < packets.Count; i++)
             {
-                Counters.Drops.Add(DropReason.NoSession); // the oldest made room
+                if (_staged.Enqueue(packets, i))
+                {
+                    Counters.Drops.Add(DropReason.NoSession); // the oldest made room
+                }
             }
 
             if (!SendStaged(now, outbox))
@@ -56,7 +67,7 @@ internal sealed partial class Peer
 
         while (_staged.TryPeek(out var packet))
         {
-            if (!TrySeal(session, packet, now, outbox))
+            if (Seal(session, SuperPacket.Single(packet), now, outbox) == 0)
             {
                 return false;
             }
@@ -76,7 +87,7 @@ internal sealed partial class Peer
             return;
         }
 
-        if (_current is { } session && TrySeal(session, [], now, outbox))
+        if (_current is { } session && Seal(session, SuperPacket.Single([]), now, outbox) > 0)
         {
             AfterSending(session, now, outbox);
         }
@@ -86,32 +97,48 @@ internal sealed partial class Peer
         }
     }
 
-    private bool TrySeal(Session session, ReadOnlySpan<byte> packet, Instant now, Outbox outbox)
+    /// <summary>Seals packets, each straight to its place in the outbox, until the session has no counter left.</summary>
+    /// <returns>How many were sealed.</returns>
+    private int Seal(Session session, in SuperPacket packets, Instant now, Outbox outbox)
     {
         if (_endpoint is not { } endpoint || !session.CanSend(now))
         {
-            return false;
+            return 0;
         }
 
-        var length = Messages.TransportMinimumLength + PaddedLength(packet.Length, _core.Mtu);
-        var message = outbox.Reserve(length)[..length];
-        packet.CopyTo(message[Messages.TransportHeaderLength..]);
-        message[(Messages.TransportHeaderLength + packet.Length)..].Clear();
-        if (!session.TrySeal(message))
+        var path = endpoint.Path;
+        var trafficClass = packets.Packet.IsEmpty ? (byte)0 : Ecn.Outer(packets.Packet);
+        var mtu = _core.Mtu;
+        var count = 0;
+        var bytes = 0;
+        for (; count < packets.Count; count++)
         {
-            return false;
+            var packetLength = packets.LengthOf(count);
+            var length = Messages.TransportMinimumLength + PaddedLength(packetLength, mtu);
+            var message = outbox.Reserve(length)[..length];
+            packets.CopyTo(count, message[Messages.TransportHeaderLength..]);
+            message[(Messages.TransportHeaderLength + packetLength)..].Clear();
+            if (!session.TrySeal(message))
+            {
+                break;
+            }
+
+            outbox.Commit(this, path, trafficClass, length);
+            bytes += length;
         }
 
-        outbox.Commit(this, endpoint.Value, length);
-        Counters.Sent(length);
-        AuthenticatedSent(now);
-        if (!packet.IsEmpty)
+        if (count > 0)
         {
-            Counters.SentPacket();
-            DataSent(now);
+            Counters.Sent(bytes);
+            AuthenticatedSent(now);
+            if (!packets.Packet.IsEmpty)
+            {
+                Counters.AddSentPackets(count);
+                DataSent(now);
+            }
         }
 
-        return true;
+        return count;
     }
 
     /// <summary>To the next multiple of 16, but never beyond the MTU (S9), which a packet of exactly that size would exceed on the wire.</summary>
@@ -123,7 +150,7 @@ internal sealed partial class Peer
 
     private void AfterSending(Session session, Instant now, Outbox outbox)
     {
-        if (session.NeedsRekeyAfterSending(now))
+        if (session.NeedsRekeyAfterSending(now) || IsOfOldVersion(session))
         {
             lock (_gate)
             {
@@ -131,6 +158,9 @@ internal sealed partial class Peer
             }
         }
     }
+
+    // S14: the link is to move. Only the session's initiator sees to it, so that the two ends do not both start a handshake.
+    private bool IsOfOldVersion(Session session) => session.IsInitiator && session.Version != _version;
 
     /// <summary>
     /// Opens a transport message in place and checks everything that the peer could get wrong: counter, length, source.
@@ -141,7 +171,7 @@ internal sealed partial class Peer
     /// <param name="now">The time.</param>
     /// <param name="outbox">Takes what this packet lets us send.</param>
     /// <param name="packetLength">Bytes of the inner packet at offset 16 of the message; 0 for a keepalive.</param>
-    public DropReason Receive(Session session, Span<byte> message, in Endpoint from, Instant now, Outbox outbox, out int packetLength)
+    public DropReason Receive(Session session, Span<byte> message, in UdpPath from, Instant now, Outbox outbox, out int packetLength)
     {
         packetLength = 0;
         if (session.IsExpired(now))

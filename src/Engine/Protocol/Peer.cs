@@ -17,7 +17,10 @@ internal sealed partial class Peer
     private StaticIdentity? _identity; // null: no handshake is possible
     private volatile EndpointHolder? _endpoint;
     private long _lastHandshakeTicks; // one word, so that it can be read whole
+    private volatile bool _takesRuns = true;
     private bool _removed;
+    private volatile ProtocolVersion _version;
+    private uint _calledIn; // the version of the last initiation of the peer's that was accepted, 0: none; under the lock
 
     public Peer(ProtocolCore core, PublicKey publicKey, long sequence)
     {
@@ -26,9 +29,11 @@ internal sealed partial class Peer
         Sequence = sequence;
         Name = publicKey.ToString();
         _cookies = new CookieJar(publicKey);
+        _version = core.Versions[0];
     }
 
-    private sealed record EndpointHolder(Endpoint Value); // a reference, so that it can be read whole without a lock
+    // a reference, so that it can be read whole without a lock
+    private sealed record EndpointHolder(UdpPath Path);
 
     public PublicKey PublicKey { get; }
 
@@ -39,7 +44,7 @@ internal sealed partial class Peer
 
     public PeerCounters Counters { get; } = new();
 
-    public Endpoint Endpoint => _endpoint?.Value ?? default;
+    public Endpoint Endpoint => _endpoint?.Path.Remote ?? default;
 
     /// <summary>The key if there is one, for the UAPI.</summary>
     public SecretKey? PresharedKey
@@ -54,6 +59,18 @@ internal sealed partial class Peer
         }
     }
 
+    /// <summary>
+    /// What we start handshakes in. A live session of another version stays in use until its initiator replaces it, which it does
+    /// when it next sends, so that a link moves without a gap. The peer may start handshakes in any version that is spoken here, since
+    /// it cannot be configured at the same instant; but not in an older one than ours once it has come in ours (see
+    /// <see cref="AcceptInitiation"/>): whoever has broken the old version cannot lead back a link that has moved.
+    /// </summary>
+    public ProtocolVersion Version
+    {
+        get => _version;
+        set => _version = value;
+    }
+
     /// <summary>Seconds; 0 is off.</summary>
     public ushort PersistentKeepalive { get; private set; }
 
@@ -66,12 +83,37 @@ internal sealed partial class Peer
 
     public void ForgetEndpoint() => _endpoint = null;
 
-    public void SetEndpoint(in Endpoint endpoint)
+    /// <summary>Where the peer was heard, or is said to be; datagrams to it go back that way.</summary>
+    public void SetEndpoint(in UdpPath path)
     {
-        if (_endpoint is not { } known || known.Value != endpoint)
+        if (_endpoint is not { } known || known.Path != path)
         {
-            _endpoint = new EndpointHolder(endpoint);
+            if (_endpoint?.Path.Remote != path.Remote)
+            {
+                TakesRuns = true; // another path, another MTU
+            }
+
+            _endpoint = new EndpointHolder(path);
         }
+    }
+
+    /// <summary>The kernel chooses the local address until the peer is heard again: a send from the known one failed, or went unanswered.</summary>
+    public void ForgetLocalAddress()
+    {
+        if (_endpoint is { } known && known.Path.Local.IsKnown)
+        {
+            _endpoint = new EndpointHolder(known.Path.Remote);
+        }
+    }
+
+    /// <summary>
+    /// False when the system refused to send several datagrams to this peer at once, most likely for a path MTU below theirs; they are
+    /// then sent one by one, and fragmented, until the next session or endpoint.
+    /// </summary>
+    public bool TakesRuns
+    {
+        get => _takesRuns;
+        set => _takesRuns = value;
     }
 
     /// <summary>Takes effect with the next handshake.</summary>
@@ -129,6 +171,8 @@ internal sealed partial class Peer
             WipeKeys();
             _staged.Clear();
             DisarmAll();
+            _core.Timers.Remove(this);
+            _cookies.Dispose();
             CryptographicOperations.ZeroMemory(_presharedKey);
             CryptographicOperations.ZeroMemory(_staticStatic);
             _identity = null;
@@ -177,7 +221,7 @@ internal sealed class PeerCounters
 
     public void ReceivedPacket() => Interlocked.Increment(ref _receivedPackets);
 
-    public void SentPacket() => Interlocked.Increment(ref _sentPackets);
+    public void AddSentPackets(int count) => Interlocked.Add(ref _sentPackets, count);
 
     public void InitiationSent() => Interlocked.Increment(ref _initiationsSent);
 

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using WgMesh.Engine.Device;
+using WgMesh.Engine.Offload;
 using WgMesh.Engine.Routing;
 
 namespace WgMesh.Engine.Protocol;
@@ -26,17 +28,23 @@ internal sealed class ProtocolCore
     private volatile CookieChecker? _checker;
     private volatile int _mtu = 1420;
     private long _underLoadUntil;
+    private readonly TokenBucket _refusals = new(Limits.RefusalsPerSecond, Limits.RefusalBurst);
 
     /// <param name="time">Gives the wall clock for timestamps; the monotonic time is handed in with each call.</param>
     /// <param name="random">Gives keys, indices, nonces and jitter.</param>
     /// <param name="wake">Called, by any thread, when <see cref="NextDeadline"/> has moved closer.</param>
-    public ProtocolCore(TimeProvider time, RandomNumberGenerator random, Action? wake = null)
+    /// <param name="versions">The protocol versions to speak; at least one, the default first. Left out: <see cref="ProtocolVersion.Spoken"/>.</param>
+    public ProtocolCore(TimeProvider time, RandomNumberGenerator random, Action? wake = null, ImmutableArray<ProtocolVersion> versions = default)
     {
+        Versions = versions.IsDefaultOrEmpty ? ProtocolVersion.Spoken : versions;
         Time = time;
         Random = random;
         Indices = new IndexTable(random);
         Timers = new TimerQueue(wake ?? (() => { }));
     }
+
+    /// <summary>The protocol versions spoken here. The first is that of a peer for which none is configured.</summary>
+    public ImmutableArray<ProtocolVersion> Versions { get; }
 
     public TimeProvider Time { get; }
 
@@ -66,14 +74,21 @@ internal sealed class ProtocolCore
     public Instant NextDeadline => Timers.Next;
 
     /// <summary>A packet from the interface.</summary>
-    public DropReason Send(ReadOnlySpan<byte> packet, Instant now, Outbox outbox)
+    public DropReason Send(ReadOnlySpan<byte> packet, Instant now, Outbox outbox) =>
+        IpPacket.TryGetLength(packet, out var length)
+            ? Send(SuperPacket.Single(packet[..length]), now, outbox)
+            : Drops.Add(DropReason.Malformed);
+
+    /// <summary>One packet from the interface, or several that share their addresses.</summary>
+    public DropReason Send(in SuperPacket packets, Instant now, Outbox outbox)
     {
-        if (!IpPacket.TryGetLength(packet, out var length) || AllowedIps.LookupDestination(packet[..length]) is not { } peer)
+        if (AllowedIps.LookupDestination(packets.Packet) is { } peer)
         {
-            return Drops.Add(DropReason.NoPeer);
+            return peer.Send(packets, now, outbox);
         }
 
-        return peer.Send(packet[..length], now, outbox);
+        Refuse(packets.Packet, now, outbox);
+        return Drops.Add(DropReason.NoPeer, packets.Count);
     }
 
     /// <summary>A transport message from the network; opened in place.</summary>
@@ -83,7 +98,7 @@ internal sealed class ProtocolCore
     /// <param name="outbox">Takes what is to be sent because of it.</param>
     /// <param name="peer">Whose it is, if it was not dropped.</param>
     /// <param name="packetLength">Bytes of the inner packet, at offset 16 of the message; 0 for none.</param>
-    public DropReason ReceiveTransport(Span<byte> message, in Endpoint from, Instant now, Outbox outbox, out Peer? peer, out int packetLength)
+    public DropReason ReceiveTransport(Span<byte> message, in UdpPath from, Instant now, Outbox outbox, out Peer? peer, out int packetLength)
     {
         packetLength = 0;
         if (Indices.Find(Messages.Receiver(message)) is not Session session)
@@ -103,7 +118,7 @@ internal sealed class ProtocolCore
     /// <param name="backlog">How many handshake messages wait behind this one.</param>
     /// <param name="now">The time.</param>
     /// <param name="outbox">Takes the answer.</param>
-    public DropReason ReceiveHandshake(MessageType type, ReadOnlySpan<byte> message, in Endpoint from, int backlog, Instant now, Outbox outbox)
+    public DropReason ReceiveHandshake(MessageType type, ReadOnlySpan<byte> message, in UdpPath from, int backlog, Instant now, Outbox outbox)
     {
         if (_identity is not { } identity || _checker is not { } checker)
         {
@@ -124,14 +139,14 @@ internal sealed class ProtocolCore
 
         if (IsUnderLoad(backlog, now))
         {
-            if (!checker.HasValidMac2(message, from, now))
+            if (!checker.HasValidMac2(message, from.Remote, now))
             {
-                checker.WriteReply(message, from, now, outbox.Reserve(Messages.CookieReplyLength));
-                outbox.Commit(null, from, Messages.CookieReplyLength);
+                checker.WriteReply(message, from.Remote, now, outbox.Reserve(Messages.CookieReplyLength));
+                outbox.Commit(null, from, Messages.HandshakeTrafficClass, Messages.CookieReplyLength);
                 return Drops.Add(DropReason.UnderLoad);
             }
 
-            if (!_rateLimiter.Allow(from, now))
+            if (!_rateLimiter.Allow(from.Remote, now))
             {
                 return Drops.Add(DropReason.RateLimited);
             }
@@ -145,7 +160,7 @@ internal sealed class ProtocolCore
         }
 
         using var handshake = new NoiseHandshake();
-        if (!handshake.TryReadInitiator(ProtocolVersion.One, identity, message, out var publicKey))
+        if (!handshake.TryReadInitiator(Versions.AsSpan(), identity, message, out var publicKey))
         {
             return Drops.Add(DropReason.HandshakeFailed);
         }
@@ -153,6 +168,22 @@ internal sealed class ProtocolCore
         return _peers.TryGetValue(publicKey, out var peer)
             ? peer.AcceptInitiation(handshake, message, from, now, outbox)
             : Drops.Add(DropReason.UnknownPeer);
+    }
+
+    /// <summary>
+    /// These prefixes may now be reached another way: the address by which a peer in there once called us may no longer be the one to
+    /// answer from, so the kernel chooses until that peer has been heard again.
+    /// </summary>
+    public void ForgetLocalAddresses(IReadOnlyCollection<Prefix> changed)
+    {
+        foreach (var (_, peer) in _peers)
+        {
+            var endpoint = peer.Endpoint;
+            if (endpoint.IsKnown && changed.Any(prefix => prefix.IsIPv6 == endpoint.IsIPv6 && prefix.Contains(endpoint.Address)))
+            {
+                peer.ForgetLocalAddress();
+            }
+        }
     }
 
     /// <summary>Does what the timers of all peers have due.</summary>
@@ -166,18 +197,22 @@ internal sealed class ProtocolCore
     }
 
     /// <summary>Why an update cannot be applied; null: it can.</summary>
-    public static DeviceError? Validate(DeviceUpdate update)
+    public DeviceError? Validate(DeviceUpdate update)
     {
         foreach (var peer in update.Peers)
         {
-            if (peer.ProtocolVersion is { } version && version != ProtocolVersion.One.Number)
+            if (peer.ProtocolVersion is { } version && Spoken(version) is null)
             {
-                return new DeviceError(DeviceError.InvalidArgument, $"peer {peer.PublicKey}: protocol_version {version} is not spoken here; 1 is");
+                var spoken = string.Join(", ", Versions.Select(known => known.Number));
+                return new DeviceError(
+                    DeviceError.InvalidArgument, $"peer {peer.PublicKey}: protocol_version {version} is not spoken here; spoken: {spoken}");
             }
         }
 
         return null;
     }
+
+    private ProtocolVersion? Spoken(uint number) => Versions.FirstOrDefault(version => version.Number == number);
 
     /// <summary>Carries out a valid update. Ports and marks are the device's.</summary>
     /// <returns>How many peers are gone.</returns>
@@ -237,6 +272,7 @@ internal sealed class ProtocolCore
             peer.SetPresharedKey(presharedKey);
         }
 
+        peer.Version = (update.ProtocolVersion is { } version ? Spoken(version) : anew ? Versions[0] : null) ?? peer.Version;
         if (update.Endpoint is { } endpoint)
         {
             peer.SetEndpoint(endpoint);
@@ -298,6 +334,7 @@ internal sealed class ProtocolCore
         }
 
         var old = _identity;
+        var oldChecker = _checker;
         _identity = identity;
         _checker = identity is null ? null : new CookieChecker(identity.PublicKey, Random);
         foreach (var peer in _peers.Values)
@@ -305,6 +342,7 @@ internal sealed class ProtocolCore
             peer.SetIdentity(identity);
         }
 
+        oldChecker?.Dispose();
         old?.Dispose(); // a handshake that is being read with it fails, as it would a moment later
     }
 
@@ -322,6 +360,18 @@ internal sealed class ProtocolCore
         _peers.TryRemove(peer.PublicKey, out _);
         peer.Remove();
         _removed++;
+    }
+
+    /// <summary>
+    /// Tells a packet's sender that there is no way, as the kernel's WireGuard does; as seldom as the kernel's own ICMP is, so
+    /// that a flood to nowhere does not become two.
+    /// </summary>
+    internal void Refuse(ReadOnlySpan<byte> packet, Instant now, Outbox outbox)
+    {
+        if (_refusals.TryTake(now))
+        {
+            outbox.Refuse(packet);
+        }
     }
 
     private Peer? FindPeer(uint index) => Indices.Find(index) switch

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using WgMesh.Engine.Crypto;
 
 namespace WgMesh.Engine.Protocol;
@@ -8,6 +9,9 @@ public sealed class ProtocolVersion
     /// <summary>The only version there is (paper, section 5.4: CONSTRUCTION and IDENTIFIER).</summary>
     public static readonly ProtocolVersion One =
         new(1, "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"u8, "WireGuard v1 zx2c4 Jason@zx2c4.com"u8);
+
+    /// <summary>What this engine speaks. The first is that of a peer for which none is configured.</summary>
+    public static readonly ImmutableArray<ProtocolVersion> Spoken = [One];
 
     private readonly byte[] _chainingKey = new byte[32];
     private readonly byte[] _hash = new byte[32];

@@ -15,10 +15,11 @@ internal sealed class Session : IDisposable
     private ulong _nextCounter;
 
     public Session(
-        Peer peer, long sequence, uint localIndex, uint remoteIndex, bool isInitiator, Instant created, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey)
+        Peer peer, long sequence, ProtocolVersion version, uint localIndex, uint remoteIndex, bool isInitiator, Instant created, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey)
     {
         Peer = peer;
         Sequence = sequence;
+        Version = version;
         LocalIndex = localIndex;
         RemoteIndex = remoteIndex;
         IsInitiator = isInitiator;
@@ -31,6 +32,9 @@ internal sealed class Session : IDisposable
 
     /// <summary>Grows with every session of the peer.</summary>
     public long Sequence { get; }
+
+    /// <summary>Of the handshake that made it.</summary>
+    public ProtocolVersion Version { get; }
 
     public uint LocalIndex { get; }
 

@@ -199,11 +199,11 @@ internal sealed class UapiParser : IDisposable
             case "persistent_keepalive_interval":
                 Fail("persistent_keepalive_interval has to be a number of seconds from 0 to 65535");
                 break;
-            case "protocol_version" when value.SequenceEqual("1"u8):
-                _peer = peer with { ProtocolVersion = 1 };
+            case "protocol_version" when uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var version) && version != 0:
+                _peer = peer with { ProtocolVersion = version }; // whether it is spoken here is for the device to say
                 break;
             case "protocol_version":
-                Fail("protocol_version has to be 1");
+                Fail("protocol_version has to be a number from 1 on, such as 1");
                 break;
             case "private_key" or "listen_port" or "fwmark" or "replace_peers":
                 Fail($"{key} has to come before the first public_key");

@@ -76,7 +76,7 @@ public sealed class UapiServer : IAsyncDisposable
         }
 
         Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        var path = Path.Combine(directory, $"{name}.sock");
+        var path = System.IO.Path.Combine(directory, $"{name}.sock");
         var listener = Listen(path);
         return new UapiServer(path, listener, new UapiSocketWatch(path), apply, snapshot, report);
     }

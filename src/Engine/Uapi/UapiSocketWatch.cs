@@ -27,7 +27,7 @@ internal sealed class UapiSocketWatch : IDisposable
 
     private IDisposable? TryWatch()
     {
-        var watcher = new FileSystemWatcher(Path.GetDirectoryName(_path)!, Path.GetFileName(_path))
+        var watcher = new FileSystemWatcher(System.IO.Path.GetDirectoryName(_path)!, System.IO.Path.GetFileName(_path))
         {
             NotifyFilter = NotifyFilters.FileName,
         };

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Google.Protobuf;
+using WgMesh.Engine.Device;
 using WgMesh.Engine.Uapi;
 using WgMesh.NodeAgent.DataPlane;
 using WgMesh.NodeAgent.Identity;
@@ -30,14 +31,15 @@ internal static class AgentProcess
             }));
         var log = loggers.CreateLogger("wgmesh.agent");
         using var key = NodeKey.LoadOrCreate(options.StateFolder, log);
-        using var dataPlane = NodeDataPlane.Open(options.Interface);
+        using var dataPlane = NodeDataPlane.Open(
+            new DeviceOptions { Name = options.Interface, Disabled = options.DisabledOffloads, Report = log.DeviceReported });
         if (dataPlane.ApplyDevice(new() { PrivateKey = key }) is { } error)
         {
             throw new AgentException($"The device refuses the private key: {error.Message}");
         }
 
-        var publicKey = PublicKeyOf(dataPlane);
-        log.Starting(AgentVersion.Text, options.Node, publicKey.ToString());
+        var hello = Hello(options, dataPlane);
+        log.Starting(AgentVersion.Text, options.Node, hello.PublicKey.ToBase64());
 
         var time = TimeProvider.System;
         var status = new AgentStatus();
@@ -66,7 +68,7 @@ internal static class AgentProcess
                 return Readiness.Of(options.Node, status.Current, snapshot, time.GetUtcNow());
             });
         var link = new OperatorLink(
-            Hello(options, publicKey),
+            hello,
             options.Operators,
             new OperatorCredentials(options.CaFile, options.TokenFile),
             applier,
@@ -90,12 +92,6 @@ internal static class AgentProcess
         }
 
         return 0;
-    }
-
-    private static Engine.PublicKey PublicKeyOf(NodeDataPlane dataPlane)
-    {
-        using var snapshot = dataPlane.Snapshot();
-        return snapshot.PublicKey!.Value;
     }
 
     private static async Task StartWebAsync(WebApplication web, IPEndPoint listen, CancellationToken stop)
@@ -126,12 +122,16 @@ internal static class AgentProcess
         }
     }
 
-    private static Hello Hello(RunOptions options, Engine.PublicKey publicKey) => new()
+    private static Hello Hello(RunOptions options, NodeDataPlane dataPlane)
     {
-        Node = options.Node,
-        PublicKey = ByteString.CopyFrom(publicKey.ToArray()),
-        Endpoints = { options.AdvertisedEndpoints.Select(e => e.ToString()) },
-        AgentVersion = AgentVersion.Text,
-        ProtocolVersions = { 1 },
-    };
+        using var snapshot = dataPlane.Snapshot();
+        return new()
+        {
+            Node = options.Node,
+            PublicKey = ByteString.CopyFrom(snapshot.PublicKey!.Value.ToArray()),
+            Endpoints = { options.AdvertisedEndpoints.Select(e => e.ToString()) },
+            AgentVersion = AgentVersion.Text,
+            ProtocolVersions = { snapshot.ProtocolVersions },
+        };
+    }
 }

@@ -16,18 +16,19 @@ internal static class DeviceCommand
         {
             Description = "Stay in the foreground until SIGTERM or SIGINT. The same: WG_PROCESS_FOREGROUND=1.",
         };
+        var disableOffload = DisableOffload.Create();
         var command = new Command(
             "device",
             "Makes a WireGuard interface that `wg` can configure, and returns when it is there; a process in the background carries its packets. "
             + "It ends when the interface or its socket is deleted. LOG_LEVEL: verbose, error (default) or silent.")
         {
-            name, foreground,
+            name, foreground, disableOffload,
         };
         command.SetAction((parsed, stop) =>
             parsed.GetValue(foreground) || Environment.GetEnvironmentVariable("WG_PROCESS_FOREGROUND") == "1"
-                ? DeviceProcess.RunAsync(parsed.GetRequiredValue(name), stop)
+                ? DeviceProcess.RunAsync(parsed.GetRequiredValue(name), parsed.GetValue(disableOffload), stop)
                 : Background.StartAsync(
-                    ["device", parsed.GetRequiredValue(name), "--foreground"],
+                    ["device", parsed.GetRequiredValue(name), "--foreground", .. parsed.GetResult(disableOffload) is { } given ? ["--disable-offload", .. given.Tokens.Select(token => token.Value)] : Array.Empty<string>()],
                     keepOutput: DeviceProcess.LogLevelOf(Environment.GetEnvironmentVariable("LOG_LEVEL")) == LogLevel.Debug,
                     stop));
         return command;

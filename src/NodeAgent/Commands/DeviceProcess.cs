@@ -15,14 +15,14 @@ internal static class DeviceProcess
     /// <summary>Runs until cancelled, or until the interface or its socket is deleted.</summary>
     /// <returns>The exit code.</returns>
     /// <exception cref="AgentException">It cannot start.</exception>
-    internal static async Task<int> RunAsync(string name, CancellationToken stop)
+    internal static async Task<int> RunAsync(string name, Offloads disabledOffloads, CancellationToken stop)
     {
         using var loggers = LoggerFactory.Create(logging => logging
             .SetMinimumLevel(LogLevelOf(Environment.GetEnvironmentVariable("LOG_LEVEL")))
             .AddSimpleConsole(console => console.SingleLine = true));
         var log = loggers.CreateLogger(name);
 
-        using var device = Open(name);
+        using var device = Open(new DeviceOptions { Name = name, Disabled = disabledOffloads, Report = log.DeviceReported });
         SetMtu(device.Name);
         await using var uapi = Serve(device, log);
         log.DeviceStarted(device.Name, uapi.SocketPath);
@@ -34,15 +34,15 @@ internal static class DeviceProcess
         return 0;
     }
 
-    private static WireGuardDevice Open(string name)
+    private static WireGuardDevice Open(DeviceOptions options)
     {
         try
         {
-            return WireGuardDevice.Open(new DeviceOptions { Name = name });
+            return WireGuardDevice.Open(options);
         }
         catch (LinuxException e)
         {
-            throw new AgentException($"The interface {name} cannot be made: {e.Message}", e);
+            throw new AgentException($"The interface {options.Name} cannot be made: {e.Message}", e);
         }
     }
 

@@ -65,9 +65,11 @@ internal static class RunCommand
             CustomParser = Advertised,
         };
 
+        var disableOffload = DisableOffload.Create();
+
         var command = new Command("run", "Runs the agent of a node until SIGTERM or SIGINT.")
         {
-            node, operators, ca, token, state, @interface, metrics, advertise,
+            node, operators, ca, token, state, @interface, metrics, advertise, disableOffload,
         };
         command.SetAction((parsed, stop) => AgentProcess.RunAsync(
             new RunOptions
@@ -80,6 +82,7 @@ internal static class RunCommand
                 Interface = parsed.GetRequiredValue(@interface),
                 MetricsListen = parsed.GetRequiredValue(metrics),
                 AdvertisedEndpoints = [.. parsed.GetRequiredValue(advertise)],
+                DisabledOffloads = parsed.GetValue(disableOffload),
             },
             stop));
         return command;

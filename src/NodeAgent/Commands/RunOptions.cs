@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using WgMesh.Engine.Device;
 using Endpoint = WgMesh.Engine.Endpoint; // not ASP.NET's
 
 namespace WgMesh.NodeAgent.Commands;
@@ -24,4 +25,7 @@ internal sealed record RunOptions
 
     /// <summary>Best first; none: the operator takes the node's addresses.</summary>
     internal required ImmutableArray<Endpoint> AdvertisedEndpoints { get; init; }
+
+    /// <summary>Not to be used, though the kernel has them.</summary>
+    internal Offloads DisabledOffloads { get; init; }
 }

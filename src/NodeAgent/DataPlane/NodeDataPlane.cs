@@ -26,18 +26,18 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
 
     /// <summary>Makes the interface, without addresses and down.</summary>
     /// <exception cref="AgentException">It cannot be had; says why.</exception>
-    internal static NodeDataPlane Open(string name)
+    internal static NodeDataPlane Open(DeviceOptions options)
     {
         RouteNetlink? netlink = null;
         try
         {
             netlink = RouteNetlink.Open();
-            return new NodeDataPlane(WireGuardDevice.Open(new DeviceOptions { Name = name }), netlink);
+            return new NodeDataPlane(WireGuardDevice.Open(options), netlink);
         }
         catch (LinuxException e)
         {
             netlink?.Dispose();
-            throw new AgentException($"The interface {name} cannot be made: {e.Message}", e);
+            throw new AgentException($"The interface {options.Name} cannot be made: {e.Message}", e);
         }
     }
 

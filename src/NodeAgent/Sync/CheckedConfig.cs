@@ -35,11 +35,12 @@ internal sealed record CheckedConfig
     /// <param name="config">As received.</param>
     /// <param name="node">The name of this node.</param>
     /// <param name="ownKey">This node's public key, which no peer may have.</param>
+    /// <param name="versions">The protocol versions that the device speaks.</param>
     /// <param name="errors">One sentence each: the field, what it holds, what would be right. Never a secret.</param>
     /// <returns>Null if there is an error.</returns>
-    internal static CheckedConfig? From(NodeConfig config, string node, PublicKey? ownKey, out ImmutableArray<string> errors)
+    internal static CheckedConfig? From(NodeConfig config, string node, PublicKey? ownKey, ImmutableArray<uint> versions, out ImmutableArray<string> errors)
     {
-        var check = new ConfigCheck(node, ownKey);
+        var check = new ConfigCheck(node, ownKey, versions);
         var result = check.Config(config);
         errors = [.. check.Errors];
         return errors.IsEmpty ? result : null;
@@ -65,6 +66,9 @@ internal sealed record CheckedPeer
 
     /// <summary>Null: none.</summary>
     internal required SecretKey? PresharedKey { get; init; }
+
+    /// <summary>The protocol version of the link; one that the device speaks.</summary>
+    internal required uint ProtocolVersion { get; init; }
 }
 
 /// <summary>Where a peer or an operator can be reached: an address or a DNS name, and a port.</summary>

@@ -44,11 +44,22 @@ internal sealed class ConfigApplier(
     private bool _stale;
     private TaskCompletionSource _wake = NewSignal();
 
-    /// <summary>Takes the configuration of the last run, if there is one.</summary>
+    /// <summary>
+    /// Takes the configuration of the last run, if there is one. If that run's agent was a newer one, a link may be in a protocol version
+    /// that is not spoken any more: it is kept, in the newest that is. Without it the whole configuration would be refused, and with
+    /// it the routes that keep packets from leaving in the clear.
+    /// </summary>
     internal void ApplyCache()
     {
         if (cache.Load() is { } config)
         {
+            using var snapshot = dataPlane.Snapshot();
+            var spoken = snapshot.ProtocolVersions;
+            foreach (var peer in config.Peers.Where(peer => peer.ProtocolVersion != 0 && !spoken.Contains(peer.ProtocolVersion)))
+            {
+                peer.ProtocolVersion = spoken.Max();
+            }
+
             Apply(config, stream: 0);
         }
     }
@@ -61,7 +72,7 @@ internal sealed class ConfigApplier(
         lock (_lock)
         {
             using var snapshot = dataPlane.Snapshot();
-            if (CheckedConfig.From(config, node, snapshot.PublicKey, out var errors) is not { } good)
+            if (CheckedConfig.From(config, node, snapshot.PublicKey, snapshot.ProtocolVersions, out var errors) is not { } good)
             {
                 log.ConfigRefused(config.Revision, string.Join(' ', errors));
                 Refuse([.. errors.Select(e => $"Configuration {config.Revision} was refused: {e}")]);

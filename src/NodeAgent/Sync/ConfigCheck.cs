@@ -7,7 +7,7 @@ using WgMesh.Rpc;
 namespace WgMesh.NodeAgent.Sync;
 
 /// <summary>Checks one <see cref="NodeConfig"/>, field by field, and gathers what is wrong.</summary>
-internal sealed class ConfigCheck(string node, PublicKey? ownKey)
+internal sealed class ConfigCheck(string node, PublicKey? ownKey, ImmutableArray<uint> versions)
 {
     // an error list is for people, and travels in every report
     private const int MaxErrors = 20;
@@ -69,9 +69,11 @@ internal sealed class ConfigCheck(string node, PublicKey? ownKey)
             Error(at, "is there twice; names are unique");
         }
 
-        if (peer.ProtocolVersion is not (0 or 1))
+        // what is left out is 1: an operator of a time when there was no other
+        var version = peer.ProtocolVersion == 0 ? 1 : peer.ProtocolVersion;
+        if (!versions.Contains(version))
         {
-            Error($"{at}: protocol_version", $"is {peer.ProtocolVersion}; this agent speaks version 1 only");
+            Error($"{at}: protocol_version", $"is {version}, which this agent does not speak; it speaks {string.Join(", ", versions)}");
         }
 
         if (peer.PersistentKeepalive > ushort.MaxValue)
@@ -103,6 +105,7 @@ internal sealed class ConfigCheck(string node, PublicKey? ownKey)
             AllowedIps = allowedIps,
             PersistentKeepalive = (ushort)Math.Min(peer.PersistentKeepalive, ushort.MaxValue),
             PresharedKey = PresharedKey(at, peer),
+            ProtocolVersion = version,
         };
     }
 

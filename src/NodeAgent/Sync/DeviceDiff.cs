@@ -59,6 +59,7 @@ internal static class DeviceDiff
         PresharedKey = peer.Config.PresharedKey,
         Endpoint = peer.Endpoint,
         PersistentKeepalive = peer.Config.PersistentKeepalive,
+        ProtocolVersion = peer.Config.ProtocolVersion,
         ReplaceAllowedIps = true,
         AllowedIps = [.. peer.AllowedIps.Select(prefix => new AllowedIpUpdate(prefix))],
         Connect = true,
@@ -86,10 +87,11 @@ internal static class DeviceDiff
                 ? endpoint
                 : null,
             PersistentKeepalive = want.PersistentKeepalive == now.PersistentKeepalive ? null : want.PersistentKeepalive,
+            ProtocolVersion = want.ProtocolVersion == now.ProtocolVersion ? null : want.ProtocolVersion,
             AllowedIps = allowedIps,
             Connect = true,
         };
-        var changes = update is not { Name: null, PresharedKey: null, Endpoint: null, PersistentKeepalive: null } || allowedIps.Length > 0;
+        var changes = update is not { Name: null, PresharedKey: null, Endpoint: null, PersistentKeepalive: null, ProtocolVersion: null } || allowedIps.Length > 0;
         return changes ? update : null;
     }
 

@@ -27,6 +27,7 @@ internal static class ReportBuilder
             Endpoint = peer.Endpoint.ToString(),
             ReceivedBytes = peer.ReceivedBytes,
             SentBytes = peer.SentBytes,
+            ProtocolVersion = peer.SessionVersion ?? 0,
         }));
         return report;
     }

@@ -60,6 +60,9 @@ internal static partial class Log
     [LoggerMessage(70, LogLevel.Information, "Interface {Interface} is there; `wg` configures it through {Socket}.")]
     internal static partial void DeviceStarted(this ILogger log, string @interface, string socket);
 
+    [LoggerMessage(72, LogLevel.Warning, "{Report}")]
+    internal static partial void DeviceReported(this ILogger log, string report);
+
     [LoggerMessage(71, LogLevel.Information, "Interface {Interface} ends: {Reason}.")]
     internal static partial void DeviceStopping(this ILogger log, string @interface, string reason);
 }

@@ -60,6 +60,7 @@ internal sealed class AgentRegistry
             Endpoint = Endpoint.TryParse(link.Endpoint, out var endpoint) ? endpoint.ToString() : "",
             ReceivedBytes = link.ReceivedBytes,
             SentBytes = link.SentBytes,
+            ProtocolVersion = link.ProtocolVersion,
         }));
         Update(session, status => status with { Report = kept });
     }

@@ -90,7 +90,7 @@ internal sealed partial class MeshService
             _hello = accepted;
             try
             {
-                service._cluster.Announce(accepted.Node, accepted.PublicKey, accepted.Endpoints);
+                service._cluster.Announce(accepted.Node, accepted.PublicKey, accepted.Endpoints, accepted.Versions);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -152,7 +152,7 @@ internal sealed partial class MeshService
             return published;
         }
 
-        /// <summary>Whether the plan has the node with the key that its agent has now; it may not be made yet.</summary>
+        /// <summary>Whether the plan has the node with the key that its agent has now, and the versions; it may not be made yet.</summary>
         /// <exception cref="RpcException">It never will be: the node is gone, or people declared another key for it.</exception>
         private bool IsFor(PublishedPlan published, string node)
         {
@@ -163,7 +163,7 @@ internal sealed partial class MeshService
             if (plan.PinnedBy is { } pin && plan.PublicKey is { } pinned && pinned != key)
                 throw HelloCheck.Pinned(node, pin, pinned, key);
 
-            return plan.PublicKey == key;
+            return plan.PublicKey == key && plan.Versions == _hello.Versions;
         }
     }
 }

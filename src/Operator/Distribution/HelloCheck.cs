@@ -8,13 +8,12 @@ using Endpoint = WgMesh.Engine.Endpoint;
 namespace WgMesh.Operator.Distribution;
 
 /// <summary>What an agent said of itself, and it holds.</summary>
-internal sealed record CheckedHello(string Node, PublicKey PublicKey, ImmutableArray<string> Endpoints, string Version);
+internal sealed record CheckedHello(string Node, PublicKey PublicKey, ImmutableArray<string> Endpoints, string Version, VersionSet Versions);
 
 /// <summary>Whether an agent may join with what it says of itself.</summary>
 internal static class HelloCheck
 {
     private const int MostEndpoints = 16;
-    private const uint ProtocolVersion = 1;
 
     /// <exception cref="RpcException">INVALID_ARGUMENT, PERMISSION_DENIED or NOT_FOUND, with what would be right.</exception>
     public static CheckedHello Check(Hello hello, Caller caller, ClusterState cluster)
@@ -33,15 +32,16 @@ internal static class HelloCheck
             throw Invalid($"Hello.endpoints: \"{Shown(bad)}\" is not an endpoint such as 192.0.2.1:51820 or [2001:db8::1]:51820");
         if (hello.Endpoints.FirstOrDefault(text => Endpoint.TryParse(text, out var endpoint) && endpoint.ScopeId != 0) is { } scoped)
             throw Invalid($"Hello.endpoints: \"{Shown(scoped)}\" has a zone, which means nothing on other hosts; announce an address without one");
-        if (hello.ProtocolVersions.Count > 0 && !hello.ProtocolVersions.Contains(ProtocolVersion))
-            throw Invalid($"Hello.protocol_versions lacks {ProtocolVersion}, the one that this mesh speaks");
+        if (hello.ProtocolVersions.Any(version => version is 0 or > VersionSet.Greatest))
+            throw Invalid($"Hello.protocol_versions: a version is a number from 1 to {VersionSet.Greatest}");
         if (!cluster.Nodes.Any(node => node.Name == hello.Node))
             throw new RpcException(new Status(StatusCode.NotFound, $"there is no Node {Shown(hello.Node)}"));
 
         var key = new PublicKey(hello.PublicKey.Span);
         CheckPin(hello.Node, key, cluster);
         CheckUnique(hello.Node, key, cluster);
-        return new CheckedHello(hello.Node, key, [.. hello.Endpoints], Shown(hello.AgentVersion));
+        var versions = hello.ProtocolVersions.Count == 0 ? VersionSet.One : VersionSet.Of(hello.ProtocolVersions);
+        return new CheckedHello(hello.Node, key, [.. hello.Endpoints], Shown(hello.AgentVersion), versions);
     }
 
     /// <exception cref="RpcException">PERMISSION_DENIED: people declared another key for the node.</exception>

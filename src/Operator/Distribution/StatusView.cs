@@ -12,11 +12,24 @@ internal static class StatusView
         var status = new MeshStatus { Revision = published.Revision };
         status.Conflicts.AddRange(published.Plan.Conflicts);
         status.Rejected.AddRange(published.Problems);
+        if (published.Plan.Protocol is { } protocol)
+        {
+            status.Protocol = new ProtocolStatus
+            {
+                Version = protocol.Version,
+                AtGeneration = protocol.AtGeneration ?? 0,
+                Generation = protocol.Generation,
+                Nodes = (uint)protocol.Nodes,
+                ReadyNodes = (uint)protocol.ReadyNodes,
+            };
+        }
+
         foreach (var outcome in published.Plan.Outcomes)
         {
             var peer = new PeerStatus { Name = outcome.Name, Kind = outcome.Kind, Node = outcome.Node ?? "", Message = MessageOf(outcome) };
             peer.Addresses.AddRange(outcome.Addresses);
             peer.AllowedIps.AddRange(outcome.AllowedIps);
+            peer.ProtocolVersions.AddRange(outcome.Versions.Numbers);
             if (outcome.Node is not null && agents.TryGetValue(outcome.Node, out var agent))
             {
                 peer.AgentConnected = agent.IsConnected;

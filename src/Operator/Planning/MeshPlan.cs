@@ -11,8 +11,14 @@ namespace WgMesh.Operator.Planning;
 /// </summary>
 internal sealed class MeshPlan
 {
-    /// <summary>The peers that are served, ordered by name. A node's config is all of them but its own.</summary>
-    public required ImmutableArray<PeerConfig> Peers { get; init; }
+    /// <summary>
+    /// The peers that are served, ordered by name, for each kind of node by what it speaks: they differ in the protocol version of the link,
+    /// and those that do not are the same message. A node's config is all of its kind's but its own. <see cref="VersionSet.One"/> is always there.
+    /// </summary>
+    public required ImmutableDictionary<VersionSet, ImmutableArray<PeerConfig>> PeersFor { get; init; }
+
+    /// <summary>The peers that are served, ordered by name, as a node has them that speaks version 1 alone.</summary>
+    public ImmutableArray<PeerConfig> Peers => PeersFor[VersionSet.One];
 
     /// <summary>Whether a peer of this name is served.</summary>
     public bool HasPeer(string name)
@@ -39,6 +45,9 @@ internal sealed class MeshPlan
 
     /// <summary>Who lost what to whom, one sentence each, in order.</summary>
     public required ImmutableArray<string> Conflicts { get; init; }
+
+    /// <summary>How far the mesh is with the protocol version that its settings ask for; null: they ask for none.</summary>
+    public required ProtocolProgress? Protocol { get; init; }
 
     /// <summary>The addresses of all that still exist: to be kept before the plan is handed out.</summary>
     public required AddressBook Addresses { get; init; }
@@ -86,28 +95,36 @@ internal sealed class MeshPlan
     /// <summary>The same plan with an earlier one's messages where they are equal, so that later comparisons are by reference.</summary>
     public MeshPlan Sharing(MeshPlan earlier)
     {
-        var known = earlier.Peers.ToDictionary(peer => peer.Name, StringComparer.Ordinal);
+        var known = new Dictionary<(string Name, uint Version), PeerConfig>();
+        foreach (var peer in earlier.PeersFor.Values.SelectMany(peers => peers))
+            known.TryAdd((peer.Name, peer.ProtocolVersion), peer);
+
         return new MeshPlan
         {
-            Peers = [.. Peers.Select(peer => known.TryGetValue(peer.Name, out var old) && old.Equals(peer) ? old : peer)],
+            PeersFor = PeersFor.ToImmutableDictionary(entry => entry.Key, entry => entry.Value
+                .Select(peer => known.TryGetValue((peer.Name, peer.ProtocolVersion), out var old) && old.Equals(peer) ? old : peer)
+                .ToImmutableArray()),
             Nodes = Nodes,
             Outcomes = Outcomes,
             Conflicts = Conflicts,
+            Protocol = Protocol,
             Addresses = Addresses,
         };
     }
 
     /// <summary>Whether the two say the same in every part.</summary>
     public bool SameAs(MeshPlan other) =>
-        Peers.SequenceEqual(other.Peers)
+        PeersFor.Count == other.PeersFor.Count
+        && PeersFor.All(entry => other.PeersFor.TryGetValue(entry.Key, out var peers) && entry.Value.SequenceEqual(peers))
         && Nodes.Count == other.Nodes.Count && Nodes.Values.SequenceEqual(other.Nodes.Values)
         && Outcomes.SequenceEqual(other.Outcomes)
         && Conflicts.SequenceEqual(other.Conflicts, StringComparer.Ordinal)
+        && Protocol == other.Protocol
         && Addresses.Equals(other.Addresses);
 
     // a node whose key was refused shares that key with another: if both spoke, each would take over the other's links
     private IEnumerable<PeerConfig> PeersOf(NodePlan plan) =>
-        plan.IsServed ? Peers.Where(peer => !string.Equals(peer.Name, plan.PeerName, StringComparison.Ordinal)) : [];
+        plan.IsServed ? PeersFor[plan.Versions].Where(peer => !string.Equals(peer.Name, plan.PeerName, StringComparison.Ordinal)) : [];
 }
 
 /// <summary>One node's part of the plan.</summary>
@@ -116,7 +133,9 @@ internal sealed class MeshPlan
 /// <param name="PublicKey">The key it is expected to have; null while nothing is known.</param>
 /// <param name="PinnedBy">The declared peer that fixes the key; null if the agent's word is taken.</param>
 /// <param name="IsServed">Whether others have it as a peer, and it them.</param>
-internal sealed record NodePlan(NodeSettings Settings, string PeerName, PublicKey? PublicKey, string? PinnedBy, bool IsServed);
+/// <param name="Versions">The protocol versions that it speaks.</param>
+internal sealed record NodePlan(
+    NodeSettings Settings, string PeerName, PublicKey? PublicKey, string? PinnedBy, bool IsServed, VersionSet Versions);
 
 /// <summary>How a peer fared.</summary>
 internal enum PeerAdmission
@@ -155,8 +174,12 @@ internal sealed record PeerOutcome
     /// <summary>Why it is not wholly accepted, one sentence each.</summary>
     public required ImmutableArray<string> Messages { get; init; }
 
+    /// <summary>The protocol versions that it speaks; empty while nothing is known.</summary>
+    public required VersionSet Versions { get; init; }
+
     public bool Equals(PeerOutcome? other) =>
         other is not null && Name == other.Name && Kind == other.Kind && Node == other.Node && Admission == other.Admission
+        && Versions == other.Versions
         && Addresses.SequenceEqual(other.Addresses, StringComparer.Ordinal)
         && AllowedIps.SequenceEqual(other.AllowedIps, StringComparer.Ordinal)
         && Messages.SequenceEqual(other.Messages, StringComparer.Ordinal);

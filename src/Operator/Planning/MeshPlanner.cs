@@ -20,6 +20,7 @@ internal sealed record Holder(string What, string? Node = null);
 /// <item>Service CIDRs, pod CIDRs and the mesh addresses of nodes are never given to anyone else, not even in part.</item>
 /// <item>Otherwise the older object has a prefix that two ask for; those of different length may overlap: the most specific wins.</item>
 /// <item>An address once given stays.</item>
+/// <item>The protocol version of a link follows from its two ends: <see cref="LinkVersions"/>.</item>
 /// <item>What is refused affects nobody else.</item>
 /// </list>
 /// </summary>
@@ -293,6 +294,10 @@ internal sealed class MeshPlanner
         foreach (var member in members)
             member.AllowedIps.Sort(PrefixOrder.Instance);
 
+        var served = members.Where(member => member.IsServed).ToList();
+        var links = new LinkVersions(_cluster.Mesh, [.. served.Where(member => member.Node is not null).Select(member => member.Versions)]);
+        _conflicts.AddRange(links.Conflicts([.. served.Select(member => (member.Title, member.Node is not null, member.Versions))]));
+
         var meshCidrs = Texts(Prefixes.Minimize(
             _cluster.Mesh.PodCidrs
                 .Concat(_cluster.Mesh.AddressPools)
@@ -301,7 +306,8 @@ internal sealed class MeshPlanner
 
         return new MeshPlan
         {
-            Peers = [.. members.Where(member => member.IsServed).Select(ConfigOf)],
+            PeersFor = PeersFor(served, links),
+            Protocol = links.Progress,
             Nodes = _nodes.ToImmutableSortedDictionary(
                 member => member.Node!.Name, member => PlanOf(member, meshCidrs), StringComparer.Ordinal),
             Outcomes = [.. members.Select(OutcomeOf)],
@@ -312,7 +318,17 @@ internal sealed class MeshPlanner
         };
     }
 
-    private PeerConfig ConfigOf(Member member)
+    private ImmutableDictionary<VersionSet, ImmutableArray<PeerConfig>> PeersFor(List<Member> served, LinkVersions links)
+    {
+        var configs = new Dictionary<(Member, uint), PeerConfig>();
+        return _nodes.Select(node => node.Versions).Append(VersionSet.One).Distinct().ToImmutableDictionary(
+            own => own, own => served.Select(member => Config(member, links.Of(own, member.Versions))).ToImmutableArray());
+
+        PeerConfig Config(Member member, uint version) =>
+            configs.TryGetValue((member, version), out var config) ? config : configs[(member, version)] = ConfigOf(member, version);
+    }
+
+    private PeerConfig ConfigOf(Member member, uint version)
     {
         var config = new PeerConfig
         {
@@ -322,7 +338,7 @@ internal sealed class MeshPlanner
             Endpoint = member.Peer?.Endpoint ?? (member.Node is null ? "" : EndpointOf(member)),
             PersistentKeepalive = member.Peer?.PersistentKeepalive ?? _cluster.Mesh.PersistentKeepalive,
             PresharedKey = member.PresharedKey is { } secret ? ByteString.CopyFrom(secret.Bytes) : ByteString.Empty,
-            ProtocolVersion = 1,
+            ProtocolVersion = version,
         };
         config.AllowedIps.AddRange(Texts(member.AllowedIps));
         return config;
@@ -352,7 +368,7 @@ internal sealed class MeshPlanner
         settings.Addresses.AddRange(Texts(member.Addresses));
         settings.PodCidrs.AddRange(Texts(member.Node.PodCidrs.Where(member.AllowedIps.Contains)));
         settings.MeshCidrs.AddRange(meshCidrs);
-        return new NodePlan(settings, member.Name, member.PublicKey, member.Peer?.Name, member.IsServed);
+        return new NodePlan(settings, member.Name, member.PublicKey, member.Peer?.Name, member.IsServed, member.Versions);
     }
 
     private static PeerOutcome OutcomeOf(Member member) => new()
@@ -369,6 +385,7 @@ internal sealed class MeshPlanner
             : member.AllowedIps.Where(prefix => prefix.Length == prefix.Bits)),
         AllowedIps = member.IsRefused ? [] : Texts(member.AllowedIps),
         Messages = [.. member.Messages],
+        Versions = member.PublicKey is null ? default : member.Versions,
     };
 
     private static ImmutableSortedDictionary<string, ImmutableArray<Prefix>> BookOf(
@@ -401,6 +418,9 @@ internal sealed class MeshPlanner
         public PublicKey? PublicKey { get; set; }
         public DateTimeOffset KeySince { get; set; }
         public SecretKey? PresharedKey { get; set; }
+
+        public VersionSet Versions => Node is null ? Peer!.Versions : Announcement?.Versions ?? VersionSet.One;
+
         public List<Prefix> Addresses { get; } = [];
         public List<Prefix> Claims { get; } = [];      // declared and not the cluster's
         public List<Prefix> AllowedIps { get; } = [];

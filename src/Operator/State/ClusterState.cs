@@ -55,9 +55,17 @@ internal sealed record MeshRecord
 
     public required ImmutableArray<Prefix> ServiceCidrs { get; init; }
 
+    /// <summary>The protocol version asked for; null: none.</summary>
+    public ProtocolRecord? Protocol { get; init; }
+
+    /// <summary>Grows with every change of the settings; 0: there are none.</summary>
+    public long Generation { get; init; }
+
     /// <summary>From a spec that passed validation.</summary>
-    public static MeshRecord From(WireGuardMeshSpec spec) => new()
+    public static MeshRecord From(WireGuardMeshSpec spec, long generation = 0) => new()
     {
+        Protocol = spec.Protocol is { } protocol ? new ProtocolRecord((uint)protocol.Version, protocol.AtGeneration) : null,
+        Generation = generation,
         AddressPools = Parsing.Prefixes(spec.AddressPools),
         ListenPort = (ushort)spec.ListenPort,
         Mtu = spec.Mtu,
@@ -67,6 +75,11 @@ internal sealed record MeshRecord
         ServiceCidrs = Parsing.Prefixes(spec.ServiceCidrs),
     };
 }
+
+/// <summary>The protocol version that the mesh's links are to have.</summary>
+/// <param name="Version">1 to <see cref="VersionSet.Greatest"/>.</param>
+/// <param name="AtGeneration">The <see cref="MeshRecord.Generation"/> from which on; null: at once.</param>
+internal sealed record ProtocolRecord(uint Version, long? AtGeneration = null);
 
 /// <summary>A machine of the cluster.</summary>
 internal sealed record NodeRecord
@@ -102,6 +115,9 @@ internal sealed record PeerRecord
 
     /// <summary>The node whose key this pins; null for an external device.</summary>
     public string? NodeName { get; init; }
+
+    /// <summary>What an external device speaks; what a node does its agent announces.</summary>
+    public VersionSet Versions { get; init; } = VersionSet.One;
 }
 
 /// <summary>A key within a Secret.</summary>
@@ -116,8 +132,11 @@ internal readonly record struct SecretReference(string Namespace, string Name, s
 /// <param name="Since">When this node first announced a key: the age of its peer.</param>
 internal sealed record Announcement(PublicKey PublicKey, ImmutableArray<string> Endpoints, DateTimeOffset Since)
 {
+    /// <summary>The protocol versions that the node speaks.</summary>
+    public VersionSet Versions { get; init; } = VersionSet.One;
+
     public bool Equals(Announcement? other) =>
-        other is not null && PublicKey == other.PublicKey && Since == other.Since
+        other is not null && PublicKey == other.PublicKey && Since == other.Since && Versions == other.Versions
             && Endpoints.SequenceEqual(other.Endpoints, StringComparer.Ordinal);
 
     public override int GetHashCode() => HashCode.Combine(PublicKey, Since, Endpoints.Length);

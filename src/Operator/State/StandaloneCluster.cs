@@ -16,12 +16,14 @@ internal sealed class StandaloneCluster
     private readonly StateFolder _kept;
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
+    private KeptMesh? _mesh; // under the lock
 
     /// <summary>Reads everything once; the first state is there when this returns.</summary>
     public StandaloneCluster(ManifestFolder manifests, StateFolder kept, TimeProvider time)
     {
         (_manifests, _kept, _time) = (manifests, kept, time);
         _manifests.Load();
+        _mesh = kept.Mesh;
         Current = new Latest<ClusterState>(Compose(_manifests.Current.Value, null));
     }
 
@@ -50,13 +52,13 @@ internal sealed class StandaloneCluster
 
     /// <summary>Takes up what a node's agent said of itself. The node is known.</summary>
     /// <exception cref="IOException">It could not be kept.</exception>
-    public void Announce(string node, PublicKey key, ImmutableArray<string> endpoints)
+    public void Announce(string node, PublicKey key, ImmutableArray<string> endpoints, VersionSet versions)
     {
         lock (_lock)
         {
             // the peer is as old as the node's first word, whatever it said later
             var before = _kept.Announcements.GetValueOrDefault(node);
-            var announcement = new Announcement(key, endpoints, before?.Since ?? _time.GetUtcNow());
+            var announcement = new Announcement(key, endpoints, before?.Since ?? _time.GetUtcNow()) { Versions = versions };
             if (announcement.Equals(before))
                 return;
 
@@ -76,7 +78,8 @@ internal sealed class StandaloneCluster
             _kept.Keep(
                 current.Nodes.Concat(planned.Nodes).DistinctBy(node => node.Name).Select(node => (node.Name, node.Created)),
                 current.Peers.Concat(planned.Peers).DistinctBy(peer => peer.Name).Select(peer => (peer.Name, peer.Created)),
-                plan.Addresses);
+                plan.Addresses,
+                _mesh);
 
             var (announcements, addresses) = (_kept.Announcements, _kept.Addresses);
             if (announcements != current.Announcements || !addresses.Equals(current.Addresses))
@@ -97,7 +100,9 @@ internal sealed class StandaloneCluster
 
         return new ClusterState
         {
-            Mesh = manifests.Objects.OfType<WireGuardMesh>().FirstOrDefault() is { } mesh ? MeshRecord.From(mesh.Spec) : MeshRecord.Default,
+            Mesh = manifests.Objects.OfType<WireGuardMesh>().FirstOrDefault() is { } mesh
+                ? MeshRecord.From(mesh.Spec, GenerationOf(mesh))
+                : MeshRecord.Default,
             Nodes = [.. nodes.Select(node => NodeFrom(node, Since(node, nodesBefore, _kept.NodeSince)))],
             Peers = [.. peers.Select(peer => PeerFrom(peer, Since(peer, peersBefore, _kept.PeerSince)))],
             Announcements = _kept.Announcements,
@@ -120,6 +125,14 @@ internal sealed class StandaloneCluster
             secrets.TryGetValue((reference.Namespace, reference.Name), out var secret) && secret.Find(reference.Key) is { } value
                 ? SecretKey.ParseBase64(Encoding.UTF8.GetString(value).Trim())
                 : null;
+    }
+
+    // an API server counts the changes of a spec, from 1: here that is done as it does it
+    private long GenerationOf(WireGuardMesh mesh)
+    {
+        if (_mesh?.IsOf(mesh.Spec) is not true)
+            _mesh = new KeptMesh { Generation = (_mesh?.Generation ?? 0) + 1, Spec = mesh.Spec };
+        return mesh.Metadata.Generation ?? _mesh.Generation;
     }
 
     private static NodeRecord NodeFrom(Node node, DateTimeOffset since) => new()
@@ -151,6 +164,7 @@ internal sealed class StandaloneCluster
         PersistentKeepalive = (ushort?)peer.Spec.PersistentKeepalive,
         PresharedKey = peer.Spec.PresharedKeySecretRef is { } reference ? ReferenceTo(reference) : null,
         NodeName = peer.Spec.NodeName,
+        Versions = VersionSet.Of(peer.Spec.ProtocolVersions),
     };
 
     private static SecretReference ReferenceTo(SecretKeyReference reference) =>

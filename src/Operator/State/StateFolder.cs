@@ -39,6 +39,9 @@ internal sealed class StateFolder
     /// <summary>The addresses given.</summary>
     public AddressBook Addresses { get; private set; } = AddressBook.Empty;
 
+    /// <summary>The settings of the mesh as they were seen last; null: never.</summary>
+    public KeptMesh? Mesh => _objects.Mesh;
+
     /// <summary>Where the last good state of the manifests is kept.</summary>
     public string LastGoodPath => Path.Combine(_path, "last-good");
 
@@ -60,17 +63,19 @@ internal sealed class StateFolder
         Announcements = Announcements.SetItem(node, announcement);
     }
 
-    /// <summary>Keeps the age and the addresses of these objects, and forgets all others.</summary>
+    /// <summary>Keeps the age and the addresses of these objects, and the settings of the mesh, and forgets all others.</summary>
     /// <exception cref="IOException">It could not be written; what was kept before is there still.</exception>
     public void Keep(
         IEnumerable<(string Name, DateTimeOffset Since)> nodes,
         IEnumerable<(string Name, DateTimeOffset Since)> peers,
-        AddressBook addresses)
+        AddressBook addresses,
+        KeptMesh? mesh)
     {
         var objects = new KeptObjects
         {
             Nodes = Kept(nodes, addresses.Nodes),
             Peers = Kept(peers, addresses.Peers),
+            Mesh = mesh,
         };
         var content = JsonSerializer.SerializeToUtf8Bytes(objects, StateJson.Default.KeptObjects);
         if (!content.AsSpan().SequenceEqual(JsonSerializer.SerializeToUtf8Bytes(_objects, StateJson.Default.KeptObjects)))
@@ -115,7 +120,12 @@ internal sealed class StateFolder
                 CreationTimestamp = announcement.Since,
                 Labels = { ["app.kubernetes.io/managed-by"] = "wgmesh-operator" },
             },
-            Spec = new WireGuardPeerSpec { PublicKey = announcement.PublicKey.ToString(), NodeName = node },
+            Spec = new WireGuardPeerSpec
+            {
+                PublicKey = announcement.PublicKey.ToString(),
+                NodeName = node,
+                ProtocolVersions = [.. announcement.Versions.Numbers.Select(number => (int)number)],
+            },
             Status = new WireGuardPeerStatus { Addresses = [.. addresses.Select(address => address.ToString())] },
         };
         if (announcement.Endpoints is [var best, ..] && Endpoint.TryParse(best, out var endpoint))
@@ -157,7 +167,7 @@ internal sealed class StateFolder
             peer => new Announcement(
                 PublicKey.TryParseBase64(peer.Spec.PublicKey, out var key) ? key : default,
                 peer.Spec.Endpoint is { } endpoint ? [endpoint.ToString()] : [],
-                peer.Metadata.CreationTimestamp ?? DateTimeOffset.UnixEpoch),
+                peer.Metadata.CreationTimestamp ?? DateTimeOffset.UnixEpoch) { Versions = VersionSet.Of(peer.Spec.ProtocolVersions) },
             StringComparer.Ordinal);
 
         // the agent announces its endpoint anew when it connects: that is worth no start
@@ -188,6 +198,23 @@ internal sealed class KeptObjects
 
     /// <summary>Declared ones: a node's own peer is in its node's entry.</summary>
     public SortedDictionary<string, KeptObject> Peers { get; set; } = new(StringComparer.Ordinal);
+
+    /// <summary>Null: no settings were seen.</summary>
+    public KeptMesh? Mesh { get; set; }
+}
+
+/// <summary>The settings of the mesh, and which they are.</summary>
+internal sealed class KeptMesh
+{
+    public long Generation { get; set; }
+
+    /// <summary>As they were, and not a digest: a field that a later operator adds is then no change.</summary>
+    public WireGuardMeshSpec Spec { get; set; } = new();
+
+    /// <summary>Whether these are the settings.</summary>
+    public bool IsOf(WireGuardMeshSpec spec) =>
+        JsonSerializer.SerializeToUtf8Bytes(Spec, StateJson.Default.WireGuardMeshSpec).AsSpan()
+            .SequenceEqual(JsonSerializer.SerializeToUtf8Bytes(spec, StateJson.Default.WireGuardMeshSpec));
 }
 
 /// <summary>What an API server would know about an object.</summary>

@@ -20,6 +20,17 @@ public class WireGuardMeshTests
         Assert.Equal(FailurePolicy.Closed, spec.FailurePolicy);
         Assert.Empty(spec.PodCidrs);
         Assert.Empty(spec.ServiceCidrs);
+        Assert.Null(spec.Protocol);
+    }
+
+    [Theory]
+    [InlineData("protocol: {version: 2}", 2, null)]
+    [InlineData("protocol: {version: 63, atGeneration: 7}", 63, 7L)]
+    [InlineData("protocol: {version: 1, atGeneration: null}", 1, null)]
+    public void A_protocol_version_may_be_asked_for_and_from_when_on(string setting, int version, long? at)
+    {
+        var protocol = ReadMesh(Mesh($"{{{setting}}}")).Spec.Protocol!;
+        Assert.Equal((version, at), (protocol.Version, protocol.AtGeneration));
     }
 
     [Fact]
@@ -49,6 +60,10 @@ public class WireGuardMeshTests
     [InlineData("persistentKeepalive: 65536", "spec.persistentKeepalive", "is 65536; must be from 0 to 65535")]
     [InlineData("addressPools: []", "spec.addressPools", "has 0 entries; at least 1 must be there, or leave the field out for its default")]
     [InlineData("addressPools: [10.90.0.1/16]", "spec.addressPools[0]", "10.90.0.1/16 has host bits; did you mean 10.90.0.0/16 or 10.90.0.1/32?")]
+    [InlineData("protocol: {version: 0}", "spec.protocol.version", "is 0; must be from 1 to 63")]
+    [InlineData("protocol: {version: 64}", "spec.protocol.version", "is 64; must be from 1 to 63")]
+    [InlineData("protocol: {version: 2, atGeneration: 0}", "spec.protocol.atGeneration", "is 0; must be from 1 to 2147483647")]
+    [InlineData("protocol: 2", "spec.protocol", "is a number; a mapping is wanted")]
     [InlineData("podCIDRs: [x]", "spec.podCIDRs[0]", "\"x\" is not a CIDR, which is an address, a slash and a prefix length, such as 10.1.2.0/24 or fd00:1::/64")]
     [InlineData("serviceCIDR: [10.96.0.0/12]", "spec.serviceCIDR", "is not a known field; did you mean serviceCIDRs?")]
     public void A_setting_that_does_not_hold_is_refused(string setting, string field, string message) => Refused(Mesh($"{{{setting}}}"), field, message);

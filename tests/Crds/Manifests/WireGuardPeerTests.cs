@@ -51,6 +51,7 @@ public class WireGuardPeerTests
         Assert.Null(peer.Spec.Endpoint);
         Assert.Null(peer.Spec.PersistentKeepalive);
         Assert.Null(peer.Spec.NodeName);
+        Assert.Equal([1], peer.Spec.ProtocolVersions);
         Assert.Null(peer.Status);
         Assert.Equal("presharedKey", peer.Spec.PresharedKeySecretRef!.Key);
         Assert.Null(peer.Spec.PresharedKeySecretRef.Namespace);
@@ -220,10 +221,17 @@ public class WireGuardPeerTests
         Refused(PeerWith($"persistentKeepalive: {seconds}"), "spec.persistentKeepalive", $"is {seconds}; must be from 0 to 65535");
 
     [Theory]
+    [InlineData("protocolVersions: []", "spec.protocolVersions", "has 0 entries; at least 1 must be there, or leave the field out for its default")]
+    [InlineData("protocolVersions: [1, 0]", "spec.protocolVersions[1]", "is 0; must be from 1 to 63")]
+    [InlineData("protocolVersions: [64]", "spec.protocolVersions[0]", "is 64; must be from 1 to 63")]
+    [InlineData("protocolVersions: 2", "spec.protocolVersions", "is a number; a list is wanted")]
+    public void Protocol_versions_are_a_list_of_numbers_in_range(string field, string path, string message) => Refused(PeerWith(field), path, message);
+
+    [Theory]
     [InlineData("persistentkeepalive: 1", "spec.persistentkeepalive", "is not a known field; did you mean persistentKeepalive?")]
     [InlineData("endpoint: {host: gate, port: 1, prot: 2}", "spec.endpoint.prot", "is not a known field; did you mean port?")]
-    [InlineData("colour: red", "spec.colour", "is not a known field; known here: publicKey, endpoint, allowedIPs, persistentKeepalive, presharedKeySecretRef, nodeName")]
-    [InlineData("\"a b\": ~", "spec[\"a b\"]", "is not a known field; known here: publicKey, endpoint, allowedIPs, persistentKeepalive, presharedKeySecretRef, nodeName")]
+    [InlineData("colour: red", "spec.colour", "is not a known field; known here: publicKey, endpoint, allowedIPs, persistentKeepalive, presharedKeySecretRef, nodeName, protocolVersions")]
+    [InlineData("\"a b\": ~", "spec[\"a b\"]", "is not a known field; known here: publicKey, endpoint, allowedIPs, persistentKeepalive, presharedKeySecretRef, nodeName, protocolVersions")]
     public void An_unknown_field_is_refused_and_the_nearest_known_one_suggested(string field, string path, string message) => Refused(PeerWith(field), path, message);
 
     [Fact]

@@ -1,9 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography;
 using WgMesh.Engine.Device;
 using WgMesh.Engine.Protocol;
-using WgMesh.Engine.Routing;
 using WgMesh.Tests.Shared;
 
 namespace WgMesh.Engine.Tests.Device;
@@ -12,30 +10,15 @@ namespace WgMesh.Engine.Tests.Device;
 [Trait("needs", "system")]
 public sealed class WireGuardDeviceTests : IDisposable
 {
-    /// <summary>Seconds, for ping: a handshake that was asked for a cookie takes more than five.</summary>
-    private const string PatienceOfPing = "60";
-
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private readonly NetNamespace _left = new();
-    private readonly NetNamespace _right = new();
-    private readonly List<WireGuardDevice> _devices = [];
+    private readonly DevicePair _pair = new();
 
-    public WireGuardDeviceTests()
-    {
-        NetNamespace.Connect(_left, _right);
-        _left.Ip("addr add 192.0.2.1/24 dev eth0");
-        _right.Ip("addr add 192.0.2.2/24 dev eth0");
-        _left.Ip("addr add 2001:db8::1/64 dev eth0 nodad");
-        _right.Ip("addr add 2001:db8::2/64 dev eth0 nodad");
-    }
+    private NetNamespace LeftHost => _pair.LeftHost;
 
-    public void Dispose()
-    {
-        _devices.ForEach(device => device.Dispose());
-        _left.Dispose();
-        _right.Dispose();
-    }
+    private NetNamespace RightHost => _pair.RightHost;
+
+    public void Dispose() => _pair.Dispose();
 
     [Theory]
     [InlineData("192.0.2.2")]
@@ -43,8 +26,8 @@ public sealed class WireGuardDeviceTests : IDisposable
     public void Two_devices_carry_both_families_over_either(string endpoint)
     {
         var (left, right) = Pair(endpoint);
-        _left.Exec("ping", "-c", "3", "-i", "0.1", "-W", PatienceOfPing, "10.0.0.2");
-        _right.Exec("ping", "-c", "3", "-i", "0.1", "-W", PatienceOfPing, "fd00::1");
+        LeftHost.Exec("ping", "-c", "3", "-i", "0.1", "-W", "60", "10.0.0.2");
+        RightHost.Exec("ping", "-c", "3", "-i", "0.1", "-W", "60", "fd00::1");
 
         var seen = Assert.Single(right.Snapshot().Peers);
         Assert.NotNull(seen.LastHandshake);
@@ -57,10 +40,10 @@ public sealed class WireGuardDeviceTests : IDisposable
     public void A_changed_port_is_bound_and_the_peer_follows()
     {
         var (left, right) = Pair("192.0.2.2");
-        _left.Exec("ping", "-c", "1", "-W", PatienceOfPing, "10.0.0.2");
+        LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
         Assert.Null(left.Apply(new DeviceUpdate { ListenPort = 40404 }));
         Assert.Equal(40404, left.Snapshot().ListenPort);
-        _left.Exec("ping", "-c", "1", "-W", PatienceOfPing, "10.0.0.2");
+        LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
         Assert.Equal(40404, right.Snapshot().Peers[0].Endpoint.Port);
     }
 
@@ -69,14 +52,14 @@ public sealed class WireGuardDeviceTests : IDisposable
     {
         var (left, _) = Pair("192.0.2.2");
         var before = left.Snapshot();
-        using var other = _left.Run(() => new UdpClient(new IPEndPoint(IPAddress.Any, 0)));
+        using var other = LeftHost.Run(() => new UdpClient(new IPEndPoint(IPAddress.Any, 0)));
         var taken = (ushort)((IPEndPoint)other.Client.LocalEndPoint!).Port;
 
         var error = left.Apply(new DeviceUpdate { ListenPort = taken, ReplacePeers = true });
         Assert.Equal(DeviceError.AddressInUse, error!.Errno);
         Assert.Equal(before.ListenPort, left.Snapshot().ListenPort);
         Assert.Single(left.Snapshot().Peers);
-        _left.Exec("ping", "-c", "1", "-W", PatienceOfPing, "10.0.0.2");
+        LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
     }
 
     [Fact]
@@ -95,7 +78,7 @@ public sealed class WireGuardDeviceTests : IDisposable
     public async Task A_deleted_interface_ends_the_device()
     {
         var (left, _) = Pair("192.0.2.2");
-        _left.Ip($"link del {left.Name}");
+        LeftHost.Ip($"link del {left.Name}");
         await left.Ended.WaitAsync(Patience);
     }
 
@@ -103,7 +86,7 @@ public sealed class WireGuardDeviceTests : IDisposable
     public void The_mtu_of_the_interface_is_followed()
     {
         var (left, _) = Pair("192.0.2.2");
-        _left.Ip($"link set {left.Name} mtu 1333");
+        LeftHost.Ip($"link set {left.Name} mtu 1333");
         Assert.True(SpinWait.SpinUntil(() => left.Snapshot().Mtu == 1333, Patience));
     }
 
@@ -111,7 +94,7 @@ public sealed class WireGuardDeviceTests : IDisposable
     public void A_flood_of_garbage_is_counted_and_stops_nothing()
     {
         var (left, right) = Pair("192.0.2.2");
-        _right.Run(() =>
+        RightHost.Run(() =>
         {
             using var socket = new UdpClient();
             var random = new Random(1);
@@ -125,7 +108,7 @@ public sealed class WireGuardDeviceTests : IDisposable
                 socket.Send(bytes, length, "192.0.2.1", left.Snapshot().ListenPort);
             }
         });
-        _left.Exec("ping", "-c", "1", "-W", PatienceOfPing, "10.0.0.2");
+        LeftHost.Exec("ping", "-c", "1", "-W", "60", "10.0.0.2");
         Assert.Single(right.Snapshot().Peers);
         Assert.True(left.Drops(DropReason.Malformed) > 0);
         Assert.True(left.Drops(DropReason.InvalidMac1) > 0);
@@ -138,7 +121,7 @@ public sealed class WireGuardDeviceTests : IDisposable
         var (left, _) = Pair("192.0.2.2");
         var port = left.Snapshot().ListenPort;
         using var stop = new CancellationTokenSource();
-        var flooders = Enumerable.Range(0, 3).Select(seed => Task.Factory.StartNew(() => _left.Run(() => Flood(port, seed, stop.Token)), TaskCreationOptions.LongRunning)).ToArray();
+        var flooders = Enumerable.Range(0, 3).Select(seed => Task.Factory.StartNew(() => LeftHost.Run(() => Flood(port, seed, stop.Token)), TaskCreationOptions.LongRunning)).ToArray();
         try
         {
             Assert.True(SpinWait.SpinUntil(() => left.Drops(DropReason.InvalidMac1) > 1000, Patience));
@@ -176,35 +159,7 @@ public sealed class WireGuardDeviceTests : IDisposable
 
     private (WireGuardDevice Left, WireGuardDevice Right) Pair(string rightEndpoint)
     {
-        var left = Open(_left, "10.0.0.1/24", "fd00::1/64");
-        var right = Open(_right, "10.0.0.2/24", "fd00::2/64");
-        Configure(left, right, rightEndpoint, "10.0.0.2/32", "fd00::2/128");
-        Configure(right, left, null, "10.0.0.1/32", "fd00::1/128");
-        return (left, right);
-    }
-
-    private WireGuardDevice Open(NetNamespace home, params string[] addresses)
-    {
-        var device = home.Run(() => WireGuardDevice.Open(new DeviceOptions { Name = "wg0" }));
-        _devices.Add(device);
-        foreach (var address in addresses)
-        {
-            home.Ip($"addr add {address} dev wg0{(address.Contains(':', StringComparison.Ordinal) ? " nodad" : "")}");
-        }
-
-        home.Ip("link set wg0 mtu 1420 up");
-        Assert.Null(device.Apply(new DeviceUpdate { PrivateKey = new SecretKey(RandomNumberGenerator.GetBytes(32)) }));
-        return device;
-    }
-
-    private static void Configure(WireGuardDevice device, WireGuardDevice peer, string? endpoint, params string[] allowed)
-    {
-        var update = new PeerUpdate
-        {
-            PublicKey = peer.Snapshot().PublicKey!.Value,
-            Endpoint = endpoint is null ? null : Endpoint.From(new IPEndPoint(IPAddress.Parse(endpoint), peer.Snapshot().ListenPort)),
-            AllowedIps = [.. allowed.Select(text => Prefix.TryParse(text, out var prefix) ? new AllowedIpUpdate(prefix) : throw new FormatException(text))],
-        };
-        Assert.Null(device.Apply(new DeviceUpdate { Peers = [update] }));
+        _pair.Start(rightEndpoint);
+        return (_pair.Left, _pair.Right);
     }
 }

@@ -1,4 +1,5 @@
 using WgMesh.Engine.Linux;
+using WgMesh.Engine.Linux.Interop;
 
 namespace WgMesh.Engine.Tests.Linux;
 
@@ -37,5 +38,12 @@ public sealed class BootTimerTests : IDisposable
         _timer.Set(1);
         _timer.Set(long.MaxValue);
         Assert.Equal(0u, Poll.Wait([_timer.Descriptor], TimeSpan.Zero));
+    }
+
+    [Fact]
+    public void Its_clock_is_the_one_that_counts_suspension()
+    {
+        Assert.Contains("clockid: 7", File.ReadLines($"/proc/self/fdinfo/{_timer.Descriptor.Number}")); // CLOCK_BOOTTIME, linux/time.h
+        Assert.Equal(7, TimeH.BootTime);
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using WgMesh.Engine.Device;
 using WgMesh.Engine.Protocol;
@@ -22,9 +23,10 @@ internal sealed class Lab
 
     public List<Host> Hosts { get; } = [];
 
-    public Host AddHost(string address, int? seed = null)
+    /// <param name="versions">What the host speaks; left out: what an engine speaks.</param>
+    public Host AddHost(string address, int? seed = null, ImmutableArray<ProtocolVersion> versions = default)
     {
-        var host = new Host(this, address, seed ?? Hosts.Count);
+        var host = new Host(this, address, seed ?? Hosts.Count, versions);
         Hosts.Add(host);
         return host;
     }
@@ -37,6 +39,17 @@ internal sealed class Lab
         var b = lab.AddHost("192.0.2.2:51820", firstSeed + 1);
         a.AddPeer(b, "10.0.0.2/32");
         b.AddPeer(a, "10.0.0.1/32", knowsEndpoint: bothKnowEndpoints);
+        return (lab, a, b);
+    }
+
+    /// <summary>A pair with a session that A initiated and B has confirmed; nothing is owed.</summary>
+    public static (Lab Lab, Host A, Host B) Connected()
+    {
+        var (lab, a, b) = Pair();
+        a.Apply(new PeerUpdate { PublicKey = b.Identity.PublicKey, PersistentKeepalive = 25 });
+        a.Apply(new PeerUpdate { PublicKey = b.Identity.PublicKey, PersistentKeepalive = 0 });
+        lab.Deliver();
+        Assert.NotNull(b.Only.Current);
         return (lab, a, b);
     }
 
@@ -102,6 +115,16 @@ internal sealed class Lab
     }
 
     public void Pass(double seconds, bool deliver = true) => Pass(TimeSpan.FromSeconds(seconds), deliver);
+
+    /// <summary>Moves the clock to a moment, to the tick, and lets everyone do what is due then. Delivers nothing.</summary>
+    public void MoveTo(Instant moment)
+    {
+        Time.Advance(moment - Now);
+        foreach (var host in Hosts)
+        {
+            host.Advance();
+        }
+    }
 }
 
 /// <summary>A datagram under way.</summary>
@@ -117,13 +140,15 @@ internal sealed class Host
 {
     private readonly Lab _lab;
     private readonly Outbox _outbox = new();
+    private readonly ImmutableArray<ProtocolVersion> _versions;
 
-    public Host(Lab lab, string address, int seed)
+    public Host(Lab lab, string address, int seed, ImmutableArray<ProtocolVersion> versions = default)
     {
         _lab = lab;
+        _versions = versions;
         Address = Ep(address);
         Random = new SeededRandom(seed);
-        Core = new ProtocolCore(lab.Time, Random);
+        Core = new ProtocolCore(lab.Time, Random, versions: versions);
         var key = new byte[32];
         Random.GetBytes(key);
         Key = new SecretKey(key);
@@ -159,7 +184,7 @@ internal sealed class Host
 
     public void Apply(DeviceUpdate update)
     {
-        Assert.Null(ProtocolCore.Validate(update));
+        Assert.Null(Core.Validate(update));
         Core.Apply(update, _lab.Now, _outbox);
         Transmit();
     }
@@ -187,6 +212,10 @@ internal sealed class Host
                 Received.Add(bytes[Messages.TransportHeaderLength..][..length]);
             }
         }
+        else if (type == MessageType.None)
+        {
+            Outcomes.Add(Core.Drops.Add(DropReason.Malformed)); // as the device does
+        }
         else
         {
             Outcomes.Add(Core.ReceiveHandshake(type, bytes, frame.From, Backlog, _lab.Now, _outbox));
@@ -204,7 +233,7 @@ internal sealed class Host
     /// <summary>Forgets all sessions, as a process that starts anew would; configuration is the test's to repeat.</summary>
     public void Restart()
     {
-        Core = new ProtocolCore(_lab.Time, Random);
+        Core = new ProtocolCore(_lab.Time, Random, versions: _versions);
         Core.Apply(new DeviceUpdate { PrivateKey = Key }, _lab.Now, _outbox);
     }
 
@@ -247,6 +276,26 @@ internal sealed class SeededRandom(int seed) : RandomNumberGenerator
     /// <summary>Called once, in the middle of whatever asks for randomness next.</summary>
     public Action? Next { get; set; }
 
+    /// <summary>Given out first, one for each request of its length, before the seed has its say.</summary>
+    public Queue<byte[]> Script { get; } = new();
+
+    /// <summary>What an initiation asks for: its index, its ephemeral key, and the jitter of its retransmission.</summary>
+    public void ScriptInitiation(uint index, double jitter, byte[]? ephemeral = null)
+    {
+        Script.Enqueue(BitConverter.GetBytes(index));
+        if (ephemeral is null)
+        {
+            ephemeral = new byte[32];
+            _random.NextBytes(ephemeral);
+        }
+
+        Script.Enqueue(ephemeral);
+        ScriptJitter(jitter);
+    }
+
+    /// <param name="share">Of the greatest jitter, 0 to 1.</param>
+    public void ScriptJitter(double share) => Script.Enqueue(BitConverter.GetBytes((uint)(share * uint.MaxValue)));
+
     public override void GetBytes(byte[] data) => GetBytes(data.AsSpan());
 
     public override void GetBytes(Span<byte> data)
@@ -254,6 +303,13 @@ internal sealed class SeededRandom(int seed) : RandomNumberGenerator
         var next = Next;
         Next = null;
         next?.Invoke();
+        if (Script.TryPeek(out var bytes))
+        {
+            Assert.Equal(bytes.Length, data.Length); // the engine asks for something else than the test thinks
+            Script.Dequeue().CopyTo(data);
+            return;
+        }
+
         _random.NextBytes(data);
     }
 }

@@ -190,6 +190,23 @@ public class PeerTests
     }
 
     [Fact]
+    public void Data_that_was_answered_is_owed_no_keepalive_later()
+    {
+        var (lab, a, b) = Lab.Pair();
+        a.SendTo("10.0.0.2", "10.0.0.1");
+        a.SendTo("10.0.0.2", "10.0.0.1"); // while a keepalive is due already: another is to follow it
+        lab.Deliver();
+        b.SendTo("10.0.0.1", "10.0.0.2"); // answers both
+        lab.Deliver();
+        lab.Pass(15);
+        a.SendTo("10.0.0.2", "10.0.0.1");
+        lab.Deliver();
+        var before = b.Only.Counters.SentBytes;
+        lab.Pass(60);
+        Assert.Equal(before + 32, b.Only.Counters.SentBytes);
+    }
+
+    [Fact]
     public void Persistent_keepalives_come_at_their_interval_and_are_pushed_back_by_traffic_either_way()
     {
         var (lab, a, b) = Lab.Pair();

@@ -531,16 +531,7 @@ public class RulesTests
         Assert.Empty(lab.Wire);
     }
 
-    /// <summary>A pair with a session that A initiated and B has confirmed; nothing is owed.</summary>
-    private static (Lab Lab, Host A, Host B) Connected()
-    {
-        var (lab, a, b) = Lab.Pair();
-        a.Apply(new PeerUpdate { PublicKey = b.Identity.PublicKey, PersistentKeepalive = 25 });
-        a.Apply(new PeerUpdate { PublicKey = b.Identity.PublicKey, PersistentKeepalive = 0 });
-        lab.Deliver();
-        Assert.NotNull(b.Only.Current);
-        return (lab, a, b);
-    }
+    private static (Lab Lab, Host A, Host B) Connected() => Lab.Connected();
 
     private static (Lab Lab, Host A, Host B, Host C) Triangle()
     {

@@ -13,11 +13,12 @@ public class Tai64nTests
     }
 
     [Fact]
-    public void Labels_are_whitened_to_about_17_milliseconds()
+    public void Labels_are_whitened_to_2_to_24_nanoseconds()
     {
         var moment = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
-        Assert.Equal(Tai64n.From(moment), Tai64n.From(moment.AddMilliseconds(16)));
-        Assert.True(Tai64n.From(moment) < Tai64n.From(moment.AddMilliseconds(17)));
+        Assert.Equal(Tai64n.From(moment), Tai64n.From(moment.AddTicks(167_772)));        // 16,777,200 ns
+        Assert.Equal(1u << 24, Tai64n.From(moment.AddTicks(167_773)).Nanoseconds);       // 16,777,300 ns
+        Assert.All(Enumerable.Range(0, 1000), i => Assert.Equal(0u, Tai64n.From(moment.AddTicks(i * 9_973)).Nanoseconds & 0xffffff));
     }
 
     [Fact]

@@ -78,6 +78,10 @@ public sealed class UapiParserTests
     }
 
     [Fact]
+    public void Whether_a_version_is_spoken_is_for_the_device_to_say() =>
+        Assert.Equal(7u, Parse($"public_key={Key1}\nprotocol_version=7\n").Peers.Single().ProtocolVersion);
+
+    [Fact]
     public void Keys_are_hexadecimal_in_either_case()
     {
         var update = Parse($"private_key={Secret.ToUpperInvariant()}\npublic_key={Key1.ToUpperInvariant()}\n");
@@ -170,8 +174,8 @@ public sealed class UapiParserTests
     [InlineData("replace_allowed_ips=yes", "replace_allowed_ips has to be \"true\" or absent")]
     [InlineData("update_only=", "update_only has to be \"true\" or absent")]
     [InlineData("remove=TRUE", "remove has to be \"true\" or absent")]
-    [InlineData("protocol_version=2", "protocol_version has to be 1")]
-    [InlineData("protocol_version=", "protocol_version has to be 1")]
+    [InlineData("protocol_version=0", "protocol_version has to be a number from 1 on")]
+    [InlineData("protocol_version=", "protocol_version has to be a number from 1 on")]
     [InlineData("allowed_ip=10.0.0.0/33", "allowed_ip has to be a prefix")]
     [InlineData("allowed_ip=::/129", "allowed_ip has to be a prefix")]
     [InlineData("allowed_ip=10.0.0/8", "allowed_ip has to be a prefix")]

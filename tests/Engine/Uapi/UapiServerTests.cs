@@ -190,7 +190,7 @@ public sealed class UapiServerTests : IAsyncLifetime
     [Fact]
     public async Task The_directory_is_made_for_root_alone()
     {
-        var directory = Path.Combine(_directory, "new");
+        var directory = System.IO.Path.Combine(_directory, "new");
         await using var server = UapiServer.Start("wg0", _device.Apply, _device.Snapshot, directory: directory);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(directory));
     }
@@ -209,7 +209,7 @@ public sealed class UapiServerTests : IAsyncLifetime
     [Fact]
     public async Task A_live_socket_whose_process_does_not_answer_is_left_to_it_too()
     {
-        var path = Path.Combine(_directory, "wg1.sock");
+        var path = System.IO.Path.Combine(_directory, "wg1.sock");
         using var stuck = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         stuck.Bind(new UnixDomainSocketEndPoint(path));
         stuck.Listen(0);
@@ -221,7 +221,7 @@ public sealed class UapiServerTests : IAsyncLifetime
     [Fact]
     public async Task A_dead_socket_is_replaced()
     {
-        var path = Path.Combine(_directory, "wg1.sock");
+        var path = System.IO.Path.Combine(_directory, "wg1.sock");
         using (var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {
             dead.Bind(new UnixDomainSocketEndPoint(path + ".bound"));
@@ -238,7 +238,7 @@ public sealed class UapiServerTests : IAsyncLifetime
     [Fact]
     public void What_cannot_be_replaced_is_named()
     {
-        var path = Path.Combine(_directory, "wg1.sock");
+        var path = System.IO.Path.Combine(_directory, "wg1.sock");
         Directory.CreateDirectory(path);
         Assert.Throws<IOException>(() => UapiServer.Start("wg1", _device.Apply, _device.Snapshot, directory: _directory));
         Assert.Equal([_server.SocketPath, path], Directory.GetFileSystemEntries(_directory).Order()); // and nothing is left lying about
@@ -274,7 +274,7 @@ public sealed class UapiServerTests : IAsyncLifetime
     [Fact]
     public async Task Replacing_the_socket_is_noticed_and_the_successor_keeps_it()
     {
-        var successor = Path.Combine(_directory, "successor");
+        var successor = System.IO.Path.Combine(_directory, "successor");
         await File.WriteAllTextAsync(successor, "");
         File.Move(successor, _server.SocketPath, overwrite: true);
         await _server.SocketRemoved.WaitAsync(Patience);
@@ -294,7 +294,7 @@ public sealed class UapiServerTests : IAsyncLifetime
     [Fact]
     public async Task Other_files_in_the_directory_do_not_matter()
     {
-        var other = Path.Combine(_directory, "wg00.sock");
+        var other = System.IO.Path.Combine(_directory, "wg00.sock");
         await File.WriteAllTextAsync(other, "");
         File.Delete(other);
         File.Delete(_server.SocketPath + ".gone");

@@ -161,7 +161,7 @@ public sealed class WgToolTests : IAsyncLifetime
 
     private async Task<string> FileAsync(string content)
     {
-        var path = Path.Combine(_directory, Path.GetRandomFileName());
+        var path = System.IO.Path.Combine(_directory, System.IO.Path.GetRandomFileName());
         await File.WriteAllTextAsync(path, content);
         return path;
     }

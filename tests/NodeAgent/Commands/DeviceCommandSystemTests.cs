@@ -9,7 +9,6 @@ public sealed class DeviceCommandSystemTests : IDisposable
 {
     private static int _count;
 
-    private readonly TemporaryFolder _folder = new();
     private readonly NetNamespace _ns = new();
     // sockets for `wg` are files, so their names are shared by all namespaces
     private readonly string _name = $"wgd{Environment.ProcessId % 10_000_000}x{Interlocked.Increment(ref _count)}";
@@ -29,7 +28,6 @@ public sealed class DeviceCommandSystemTests : IDisposable
         }
 
         _ns.Dispose();
-        _folder.Dispose();
     }
 
     [Fact]
@@ -120,32 +118,6 @@ public sealed class DeviceCommandSystemTests : IDisposable
         var error = Assert.Throws<InvalidOperationException>(() => _ns.Exec(RunningProgram.Path, "device", name));
 
         Assert.Contains("is not a name for an interface", error.Message, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void Wg_quick_takes_it_for_a_userspace_implementation()
-    {
-        var config = _folder.File($"{_name}.conf");
-        File.WriteAllText(config, $"""
-            [Interface]
-            PrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=
-            Address = 10.77.0.1/24, fd77::1/64
-            ListenPort = 41820
-
-            [Peer]
-            PublicKey = xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=
-            AllowedIPs = 10.78.0.0/16
-            Endpoint = 127.0.0.1:9
-            """);
-        File.SetUnixFileMode(config, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-
-        _ns.Exec("env", $"WG_QUICK_USERSPACE_IMPLEMENTATION={RunningProgram.Path}", "wg-quick", "up", config);
-        Assert.Contains("listening port: 41820", _ns.Exec("wg", "show", _name), StringComparison.Ordinal);
-        Assert.Contains($"dev {_name}", _ns.Ip("route get 10.78.0.1"), StringComparison.Ordinal);
-
-        _ns.Exec("wg-quick", "down", config);
-        Assert.DoesNotContain(_name, _ns.Ip("link"), StringComparison.Ordinal);
-        Assert.True(SpinWait.SpinUntil(() => BackgroundProcesses().Length == 0, TimeSpan.FromSeconds(60)));
     }
 
     [Fact]

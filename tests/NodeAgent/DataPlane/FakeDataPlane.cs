@@ -47,6 +47,15 @@ internal sealed class FakeDataPlane : IDataPlane
     /// <summary>"host" and "device", in the order in which they were changed.</summary>
     internal List<string> Order { get; } = [];
 
+    /// <summary>The protocol versions that the device speaks.</summary>
+    internal void Speak(params ImmutableArray<uint> versions)
+    {
+        lock (_lock)
+        {
+            _device = _device with { ProtocolVersions = versions };
+        }
+    }
+
     internal IEnumerable<string> PeerNames => Snapshot().Peers.Select(p => p.Name).Order();
 
     public DeviceSnapshot Snapshot()
@@ -169,6 +178,7 @@ internal sealed class FakeDataPlane : IDataPlane
             PresharedKey = change.PresharedKey switch { null => now.PresharedKey, { IsZero: true } => null, var key => key },
             Endpoint = change.Endpoint ?? now.Endpoint,
             PersistentKeepalive = change.PersistentKeepalive ?? now.PersistentKeepalive,
+            ProtocolVersion = change.ProtocolVersion ?? now.ProtocolVersion,
             AllowedIps = Sorted(allowed),
         };
     }

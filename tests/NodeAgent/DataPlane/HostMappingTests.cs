@@ -45,5 +45,5 @@ public sealed class HostMappingTests
         Assert.Empty(HostMapping.From(Desired(Config(1).With(c => c.Settings.FailurePolicy = FailurePolicy.Open)), "wgmesh0", 1500).Blackholes);
 
     private static DesiredState Desired(NodeConfig config) =>
-        DesiredState.From(CheckedConfig.From(config, "a", Key("own"), out _)!, _ => ImmutableArray<IPAddress>.Empty, []);
+        DesiredState.From(CheckedConfig.From(config, "a", Key("own"), [1], out _)!, _ => ImmutableArray<IPAddress>.Empty, []);
 }

@@ -234,6 +234,18 @@ public sealed class ConfigApplierTests : IAsyncLifetime
     }
 
     [Fact]
+    public void A_cache_of_an_agent_that_spoke_a_newer_version_keeps_the_mesh_closed_and_its_links()
+    {
+        new ConfigCache(_folder.Path, "a", _log).Save(Config(7, Node("b").With(p => p.ProtocolVersion = 2), Node("c")));
+
+        Applier().ApplyCache();
+
+        Assert.Empty(_status.Current.Errors);
+        Assert.Equal((1u, 1u), (_plane.Peer("b").ProtocolVersion, _plane.Peer("c").ProtocolVersion));
+        Assert.Contains("10.244.2.0/24", _plane.HostStates[^1].Routes.Select(r => r.ToString()));
+    }
+
+    [Fact]
     public void A_cache_that_does_not_hold_is_refused_like_any_other()
     {
         new ConfigCache(_folder.Path, "a", _log).Save(Config(7, Node("b").With(p => p.AllowedIps.Add("10.0.0.1/8"))));

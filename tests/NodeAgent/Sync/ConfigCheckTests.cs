@@ -36,7 +36,7 @@ public sealed class ConfigCheckTests
         { "mistyped address", c => c.Peers[0].Endpoint = "192.0.2.300:51820", ["peer 'b'", "endpoint"] },
         { "short address", c => c.Peers[0].Endpoint = "10.1:51820", ["peer 'b'", "endpoint"] },
         { "keepalive", c => c.Peers[0].PersistentKeepalive = 65536, ["peer 'b'", "persistent_keepalive", "65535"] },
-        { "version", c => c.Peers[0].ProtocolVersion = 2, ["peer 'b'", "protocol_version", "2"] },
+        { "version", c => c.Peers[0].ProtocolVersion = 2, ["peer 'b'", "protocol_version", "2", "speaks 1"] },
         { "one prefix, two owners", c => c.Peers[1].AllowedIps.Add("10.244.2.0/24"), ["peer 'c'", "10.244.2.0/24", "'b'"] },
     };
 
@@ -46,7 +46,7 @@ public sealed class ConfigCheckTests
     {
         var config = Config(1, Node("b"), Node("c")).With(spoil);
 
-        Assert.Null(CheckedConfig.From(config, "a", OwnKey, out var errors));
+        Assert.Null(CheckedConfig.From(config, "a", OwnKey, [1], out var errors));
         var error = Assert.Single(errors);
         Assert.All(said, part => Assert.True(error.Contains(part, StringComparison.Ordinal), $"{what}: '{part}' is not in: {error}"));
     }
@@ -57,7 +57,7 @@ public sealed class ConfigCheckTests
         var config = Config(1);
         config.Settings.MeshCidrs.AddRange(Enumerable.Repeat("x", 100));
 
-        CheckedConfig.From(config, "a", OwnKey, out var errors);
+        CheckedConfig.From(config, "a", OwnKey, [1], out var errors);
 
         Assert.Equal(21, errors.Length);
         Assert.Equal("and 80 more", errors[^1]);
@@ -69,7 +69,7 @@ public sealed class ConfigCheckTests
         var secret = Enumerable.Range(1, 33).Select(i => (byte)i).ToArray();
         var config = Config(1, Node("b").With(p => p.PresharedKey = ByteString.CopyFrom(secret)));
 
-        CheckedConfig.From(config, "a", OwnKey, out var errors);
+        CheckedConfig.From(config, "a", OwnKey, [1], out var errors);
 
         Assert.DoesNotContain(Convert.ToBase64String(secret)[..8], string.Join(' ', errors), StringComparison.Ordinal);
     }
@@ -84,7 +84,7 @@ public sealed class ConfigCheckTests
             External("site", "gw.example.net:4500", "10.50.0.0/16"))
             .With(c => c.Settings.Mtu = 1380);
 
-        var good = CheckedConfig.From(config, "a", OwnKey, out var errors);
+        var good = CheckedConfig.From(config, "a", OwnKey, [1], out var errors);
 
         Assert.Empty(errors);
         Assert.NotNull(good);
@@ -103,12 +103,29 @@ public sealed class ConfigCheckTests
         Assert.Equal(new HostAndPort("gw.example.net", 4500), good.Peers[2].Endpoint);
     }
 
+    [Theory]
+    [InlineData(0, 1)] // an operator that does not know of versions
+    [InlineData(1, 1)]
+    [InlineData(2, 2)]
+    public void A_version_that_the_device_speaks_is_taken(uint told, uint taken)
+    {
+        var good = CheckedConfig.From(Config(1, Node("b").With(p => p.ProtocolVersion = told)), "a", OwnKey, [1, 2], out _);
+        Assert.Equal(taken, good!.Peers[0].ProtocolVersion);
+    }
+
+    [Fact]
+    public void Of_a_device_that_has_left_version_1_behind_it_is_not_taken()
+    {
+        Assert.Null(CheckedConfig.From(Config(1, Node("b").With(p => p.ProtocolVersion = 0)), "a", OwnKey, [2, 3], out var errors));
+        Assert.Contains("protocol_version is 1, which this agent does not speak; it speaks 2, 3.", Assert.Single(errors), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_preshared_key_of_zeros_is_none()
     {
         var config = Config(1, Node("b").With(p => p.PresharedKey = ByteString.CopyFrom(new byte[32])));
 
-        Assert.Null(CheckedConfig.From(config, "a", OwnKey, out _)!.Peers[0].PresharedKey);
+        Assert.Null(CheckedConfig.From(config, "a", OwnKey, [1], out _)!.Peers[0].PresharedKey);
     }
 
     [Theory]

@@ -149,7 +149,7 @@ public sealed class DesiredStateTests
     }
 
     private DesiredState State(NodeConfig config, params string[] operators) => DesiredState.From(
-        CheckedConfig.From(config, "a", Key("own"), out _)!,
+        CheckedConfig.From(config, "a", Key("own"), [1], out _)!,
         name => _names.TryGetValue(name, out var addresses) ? [.. addresses.Select(IPAddress.Parse)] : ImmutableArray<IPAddress>.Empty,
         operators);
 }

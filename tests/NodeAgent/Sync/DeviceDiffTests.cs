@@ -196,6 +196,29 @@ public sealed class DeviceDiffTests
         Assert.Null(Apply(Config(1).With(c => c.Settings.ListenPort = 0))!.ListenPort);
     }
 
+    [Fact]
+    public void A_link_that_moves_to_another_version_changes_in_that_alone()
+    {
+        _plane.Speak(1, 2);
+        Apply(Config(1, Node("b"), Node("c")));
+
+        var update = Apply(Config(2, Node("b"), Node("c").With(p => p.ProtocolVersion = 2)));
+
+        var change = Assert.Single(update!.Peers);
+        Assert.Equal((Key("c"), 2u), (change.PublicKey, change.ProtocolVersion));
+        Assert.True(change is { UpdateOnly: true, Endpoint: null, PresharedKey: null, PersistentKeepalive: null, AllowedIps.Count: 0 });
+        Assert.Equal((1u, 2u), (_plane.Peer("b").ProtocolVersion, _plane.Peer("c").ProtocolVersion));
+        Assert.Null(Apply(Config(3, Node("b"), Node("c").With(p => p.ProtocolVersion = 2))));
+    }
+
+    [Fact]
+    public void A_new_peer_comes_with_its_version()
+    {
+        _plane.Speak(1, 2);
+        Apply(Config(1, Node("b").With(p => p.ProtocolVersion = 2)));
+        Assert.Equal(2u, _plane.Peer("b").ProtocolVersion);
+    }
+
     private void Roam(string name, string endpoint)
     {
         Assert.True(Endpoint.TryParse(endpoint, out var to));
@@ -204,7 +227,7 @@ public sealed class DeviceDiffTests
 
     private DeviceUpdate? Apply(NodeConfig config)
     {
-        var good = CheckedConfig.From(config, "a", Key("own"), out var errors);
+        var good = CheckedConfig.From(config, "a", Key("own"), _plane.Snapshot().ProtocolVersions, out var errors);
         Assert.Empty(errors);
         var desired = DesiredState.From(good!, _ => ImmutableArray<IPAddress>.Empty, []);
         var update = DeviceDiff.Between(desired, OwnPrivateKey, _plane.Snapshot(), _configured);

@@ -408,6 +408,20 @@ public sealed class OperatorLinkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_version_of_a_links_session_is_reported_as_soon_as_it_is_another()
+    {
+        var (_, stream) = await Connected(Config(5, Node("b")));
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 5 }]);
+        Assert.Equal(0u, stream.Reports[^1].Links[0].ProtocolVersion);
+
+        foreach (var version in (uint[])[1, 2])
+        {
+            _plane.Happen("b", p => p with { SessionVersion = version });
+            await Wait.Until(() => stream.Reports[^1].Links[0].ProtocolVersion == version, () => _time.Advance(TimeSpan.FromSeconds(0.1)));
+        }
+    }
+
+    [Fact]
     public async Task A_revision_from_another_stream_or_the_cache_is_never_claimed()
     {
         new ConfigCache(_folder.Path, "a", _log).Save(Config(57, Node("b")));

@@ -81,7 +81,8 @@ public class SyncTests
         { "Hello.endpoints: \"[fe80::1%2]:51820\" has a zone", hello => hello.Endpoints.Add("[fe80::1%2]:51820") },
         { "belongs to WireGuardPeer laptop", hello => hello.PublicKey = ByteString.CopyFrom(Clusters.Key(9).ToArray()) },
         { "Hello.endpoints has 17", hello => hello.Endpoints.AddRange(Enumerable.Repeat("192.0.2.1:1", 17)) },
-        { "Hello.protocol_versions", hello => { hello.ProtocolVersions.Clear(); hello.ProtocolVersions.Add(2); } },
+        { "Hello.protocol_versions", hello => hello.ProtocolVersions.Add(0) },
+        { "Hello.protocol_versions", hello => hello.ProtocolVersions.Add(64) },
     };
 
     [Theory]
@@ -223,6 +224,63 @@ public class SyncTests
         await a.UntilAsync(agent => agent.Config.Peers.Any(peer => peer.Endpoint == "198.51.100.3:2000"
             && peer.PublicKey.Span.SequenceEqual(Clusters.Key(4).ToArray())));
     }
+
+    [Fact]
+    public async Task Links_move_one_by_one_as_their_agents_come_to_speak_a_newer_version()
+    {
+        await using var running = await RunningOperator.StartAsync(Peer("laptop", 9));
+        using var a = await ConnectAsync(running.Client(), Speaking("a", 1, 1, 2));
+        using var b = await ConnectAsync(running.Client(), Speaking("b", 2, 1));
+        using var c = await ConnectAsync(running.Client(), Speaking("c", 3, 1));
+        await a.UntilAsync(agent => Versions(agent) == "b1 c1 laptop1");
+
+        using var newB = await ConnectAsync(running.Client(), Speaking("b", 2, 1, 2)); // it was replaced by a newer one
+        Assert.Equal("a2 c1 laptop1", Versions(newB)); // the first configuration is for what it speaks now
+        await a.UntilAsync(agent => Versions(agent) == "b2 c1 laptop1");
+        Assert.Equal(["b"], a.Last.Delta.Upserts.Select(peer => peer.Name));
+
+        using var newC = await ConnectAsync(running.Client(), Speaking("c", 3, 1, 2));
+        await a.UntilAsync(agent => Versions(agent) == "b2 c2 laptop1");
+
+        using var oldB = await ConnectAsync(running.Client(), Speaking("b", 2, 1)); // and back: never a version that it does not speak
+        Assert.Equal("a1 c1 laptop1", Versions(oldB));
+        await a.UntilAsync(agent => Versions(agent) == "b1 c2 laptop1");
+    }
+
+    [Fact]
+    public async Task A_planned_switch_happens_at_its_generation_also_when_the_operator_was_restarted_before()
+    {
+        await using var running = await RunningOperator.StartAsync();
+        running.Put("mesh.yaml", Mesh("protocol: {version: 2, atGeneration: 2}"));
+        await StatusAsync(running, status => status.Protocol is { AtGeneration: 2, Generation: 1 });
+        using (var a = await ConnectAsync(running.Client(), Speaking("a", 1, 1, 2)))
+        using (var b = await ConnectAsync(running.Client(), Speaking("b", 2, 1, 2)))
+        {
+            await a.UntilAsync(agent => Versions(agent) == "b1");
+            await running.RestartAsync();
+        }
+
+        using var again = await ConnectAsync(running.Client(), Speaking("a", 1, 1, 2)); // b has not been seen yet, and is known all the same
+        Assert.Equal("b1", Versions(again));
+        running.Put("mesh.yaml", Mesh("protocol: {version: 2, atGeneration: 2}, mtu: 1400"));
+        await again.UntilAsync(agent => Versions(agent) == "b2");
+
+        using var c = await ConnectAsync(running.Client(), Speaking("c", 3, 1));
+        var status = await StatusAsync(running, status => status.Conflicts.Count > 0);
+        Assert.Contains("protocol version 2 is not spoken by Node c", status.Conflicts[0], StringComparison.Ordinal);
+        Assert.Equal(new ProtocolStatus { Version = 2, AtGeneration = 2, Generation = 2, Nodes = 3, ReadyNodes = 2 }, status.Protocol);
+        Assert.Equal([[1u, 2u], [1u, 2u], [1u]], status.Peers.Select(peer => peer.ProtocolVersions.ToArray()));
+    }
+
+    private static Hello Speaking(string node, int key, params uint[] versions)
+    {
+        var hello = Hello(node, key);
+        hello.ProtocolVersions.Clear();
+        hello.ProtocolVersions.AddRange(versions);
+        return hello;
+    }
+
+    private static string Versions(FakeAgent agent) => string.Join(' ', agent.Config.Peers.Select(peer => $"{peer.Name}{peer.ProtocolVersion}"));
 
     [Fact]
     public async Task A_token_that_is_taken_away_ends_the_stream_and_a_new_one_is_known_at_once()

@@ -35,6 +35,9 @@ internal static class Clusters
     public static ClusterState With(this ClusterState cluster, params PeerRecord[] peers) =>
         cluster with { Peers = [.. cluster.Peers, .. peers] };
 
+    public static ClusterState Announcing(this ClusterState cluster, string node, int key, VersionSet versions) =>
+        cluster with { Announcements = cluster.Announcements.SetItem(node, new Announcement(Key(key), [], Day) { Versions = versions }) };
+
     public static ClusterState Announcing(this ClusterState cluster, string node, int key, int age = 0, params string[] endpoints) =>
         cluster with { Announcements = cluster.Announcements.SetItem(node,
             new Announcement(Key(key), [.. endpoints], Day.AddHours(-age))) };

@@ -41,10 +41,20 @@ public class PlannerProperties
         from secret in Gen.Elements<SecretReference?>(null, null, null, new SecretReference("wgmesh", "psk", "key"))
         select Peer(name, key, age, [.. claims.Take(count)]) with { NodeName = node, PresharedKey = secret };
 
-    private static readonly Gen<(string Node, int Key)> AnnouncementGen =
+    private static readonly Gen<VersionSet> VersionsGen =
+        from numbers in Gen.Elements<uint[]>([1], [1], [1, 2], [1, 2], [2], [2, 3])
+        select VersionSet.Of(numbers);
+
+    private static readonly Gen<ProtocolRecord?> ProtocolGen =
+        from version in Gen.Choose(0, 3)
+        from at in Gen.Elements<long?>(null, null, 1, 3)
+        select version == 0 ? null : new ProtocolRecord((uint)version, at);
+
+    private static readonly Gen<(string Node, int Key, VersionSet Versions)> AnnouncementGen =
         from node in Gen.Elements("a", "b", "c", "d", "e", "gone")
         from key in Gen.Choose(1, 9)
-        select (node, key);
+        from versions in VersionsGen
+        select (node, key, versions);
 
     private static readonly Gen<ClusterState> ClusterGen =
         from nodes in Gen.ListOf(NodeGen, 4)
@@ -52,11 +62,13 @@ public class PlannerProperties
         from announcements in Gen.ListOf(AnnouncementGen, 4)
         from pool in Gen.Elements("10.90.0.0/16", "10.90.0.0/29")
         from services in Gen.Elements("10.96.0.0/12", "172.20.0.0/16")
+        from protocol in ProtocolGen
+        from generation in Gen.Choose(1, 4)
         let cluster = ClusterState.Empty.With([.. nodes.DistinctBy(node => node.Name)]).With([.. peers.DistinctBy(peer => peer.Name)])
-        select announcements.Aggregate(cluster, (state, said) => state.Announcing(said.Node, said.Key)) with
+        select announcements.Aggregate(cluster, (state, said) => state.Announcing(said.Node, said.Key, said.Versions)) with
         {
             Mesh = MeshRecord.Default with { AddressPools = Cidrs(pool, "fd90:90::/64"), ServiceCidrs = Cidrs(services),
-                PodCidrs = Cidrs("10.244.0.0/16") },
+                PodCidrs = Cidrs("10.244.0.0/16"), Protocol = protocol, Generation = generation },
         };
 
     private static void ForAll(Func<ClusterState, bool> rule) => Holds(Prop.ForAll(ClusterGen.ToArbitrary(), rule));
@@ -93,6 +105,22 @@ public class PlannerProperties
         var plan = cluster.Plan();
         return plan.Peers.Length == plan.Peers.DistinctBy(peer => peer.PublicKey).Count()
             && plan.Peers.Length == plan.Peers.DistinctBy(peer => peer.Name).Count();
+    });
+
+    [Fact]
+    public void The_ends_of_a_link_have_one_version_that_both_speak_or_none_in_common() => ForAll(cluster =>
+    {
+        var plan = cluster.Plan();
+        return plan.Nodes.Keys.All(from => plan.Nodes.Keys.Where(to => to != from).All(to =>
+        {
+            var there = plan.ForNode(from, 1)!.Peers.SingleOrDefault(peer => peer.Name == plan.Nodes[to].PeerName);
+            var back = plan.ForNode(to, 1)!.Peers.SingleOrDefault(peer => peer.Name == plan.Nodes[from].PeerName);
+            var (own, others) = (plan.Nodes[from].Versions, plan.Nodes[to].Versions);
+            return there is null || back is null
+                || (own.Contains(there.ProtocolVersion)
+                    && (own.And(others).IsEmpty ? plan.Conflicts.Any(text => text.Contains("No link", StringComparison.Ordinal))
+                        : there.ProtocolVersion == back.ProtocolVersion && others.Contains(there.ProtocolVersion)));
+        }));
     });
 
     [Fact]

@@ -24,7 +24,7 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["nodes.yaml"], Node("b", "10.2.0.0/24") + Node("c", "10.3.0.0/24"));
         Put(_files["peers.yaml"], Peer("laptop", 9));
         var first = Start();
-        first.Announce("c", Key(3), ["192.0.2.3:5000"]);
+        first.Announce("c", Key(3), ["192.0.2.3:5000"], VersionSet.One);
         var before = PlanAndKeep(first);
 
         Assert.True(before.SameAs(PlanAndKeep(Start())));
@@ -64,8 +64,8 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         Put(_files["b.yaml"], Node("b", "10.2.0.0/24"));
         var first = Start();
-        first.Announce("a", Key(1), []);
-        first.Announce("b", Key(2), []);
+        first.Announce("a", Key(1), [], VersionSet.One);
+        first.Announce("b", Key(2), [], VersionSet.One);
         PlanAndKeep(first);
         Assert.True(File.Exists(_state["peers/a.yaml"]));
 
@@ -84,7 +84,7 @@ public sealed class StandaloneClusterTests : IDisposable
     {
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var cluster = Start();
-        cluster.Announce("a", Key(1), ["[2001:db8::1]:5000", "192.0.2.1:5000"]);
+        cluster.Announce("a", Key(1), ["[2001:db8::1]:5000", "192.0.2.1:5000"], VersionSet.One);
         PlanAndKeep(cluster);
 
         var set = ManifestReader.ReadFolder(_state["peers"]);
@@ -101,10 +101,10 @@ public sealed class StandaloneClusterTests : IDisposable
     {
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var cluster = Start();
-        cluster.Announce("a", Key(1), []);
+        cluster.Announce("a", Key(1), [], VersionSet.One);
         var since = cluster.Current.Value.Announcements["a"].Since;
         _time.Advance(TimeSpan.FromHours(1));
-        cluster.Announce("a", Key(2), []);
+        cluster.Announce("a", Key(2), [], VersionSet.One);
 
         Assert.Equal((Key(2), since), (Start().Current.Value.Announcements["a"].PublicKey, Start().Current.Value.Announcements["a"].Since));
     }
@@ -115,12 +115,55 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var cluster = Start();
         var older = ClusterState.Empty; // a plan begun before the node was there
-        cluster.Announce("a", Key(1), []);
+        cluster.Announce("a", Key(1), [], VersionSet.One);
 
         cluster.Keep(older, MeshPlanner.Plan(older));
 
         Assert.Equal(["a"], cluster.Current.Value.Announcements.Keys);
         Assert.True(File.Exists(_state["peers/a.yaml"]));
+    }
+
+    [Fact]
+    public void What_a_node_speaks_is_kept_as_the_object_that_a_cluster_would_have()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        var cluster = Start();
+        cluster.Announce("a", Key(1), [], VersionSet.Of([1u, 2u]));
+        Assert.Equal([1, 2], Assert.Single(ManifestReader.ReadFolder(_state["peers"]).Peers).Spec.ProtocolVersions);
+        Assert.Equal(VersionSet.Of([1u, 2u]), Start().Current.Value.Announcements["a"].Versions);
+
+        cluster.Announce("a", Key(1), [], VersionSet.One); // an older agent came back
+        Assert.Equal(VersionSet.One, Start().Current.Value.Announcements["a"].Versions);
+    }
+
+    [Fact]
+    public void An_external_peer_speaks_what_its_manifest_says()
+    {
+        Put(_files["peers.yaml"], Peer("laptop", 9) + Peer("phone", 10, "protocolVersions: [1, 2]"));
+        Assert.Equal([VersionSet.One, VersionSet.Of([1u, 2u])], Start().Current.Value.Peers.OrderBy(peer => peer.Name).Select(peer => peer.Versions));
+    }
+
+    [Fact]
+    public void Changes_of_the_meshs_settings_are_counted_as_an_api_server_does_and_over_restarts()
+    {
+        long Generation()
+        {
+            var cluster = Start();
+            PlanAndKeep(cluster);
+            return cluster.Current.Value.Mesh.Generation;
+        }
+
+        Assert.Equal(0, Generation());
+        Put(_files["mesh.yaml"], Mesh("mtu: 1400"));
+        Assert.Equal(1, Generation());
+        Put(_files["mesh.yaml"], "# a comment\n" + Mesh("mtu: 1400, listenPort: 51820")); // a default that is written out is no change
+        Assert.Equal(1, Generation());
+        Put(_files["mesh.yaml"], Mesh("mtu: 1380"));
+        Assert.Equal(2, Generation());
+        Put(_files["mesh.yaml"], Mesh("mtu: 1400"));
+        Assert.Equal(3, Generation());
+        Put(_files["mesh.yaml"], Mesh("mtu: 1400").Replace("{name: default}", "{name: default, generation: 17}", StringComparison.Ordinal));
+        Assert.Equal(17, Generation()); // who says it knows
     }
 
     [Fact]
@@ -184,7 +227,7 @@ public sealed class StandaloneClusterTests : IDisposable
     {
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var before = Start();
-        before.Announce("a", Key(1), ["192.0.2.1:5000"]);
+        before.Announce("a", Key(1), ["192.0.2.1:5000"], VersionSet.One);
         PlanAndKeep(before);
         Put(_state["peers/a.yaml"], File.ReadAllText(_state["peers/a.yaml"]).Replace("192.0.2.1", "fe80::1%2", StringComparison.Ordinal));
 
@@ -217,7 +260,7 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["peers.yaml"], string.Concat(texts.Select((text, i) => Peer($"p{i}", i + 1000, $"endpoint: {{host: \"{text}\", port: 1}}"))));
         var cluster = Start();
         for (var i = 0; i < 300; i++)
-            cluster.Announce($"n{i}", Key(i + 1), []);
+            cluster.Announce($"n{i}", Key(i + 1), [], VersionSet.One);
 
         var hosts = PlanAndKeep(cluster).Peers.Where(peer => peer.Endpoint.Length > 0)
             .Select(peer => peer.Endpoint[..peer.Endpoint.LastIndexOf(':')]).ToList();

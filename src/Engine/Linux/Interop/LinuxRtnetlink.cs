@@ -15,6 +15,7 @@ internal static class LinuxRtnetlink
 
     // RTNLGRP_*
     internal const int LinkGroup = 1, IPv4AddressGroup = 5, IPv4RouteGroup = 7, IPv6AddressGroup = 9, IPv6RouteGroup = 11;
+    internal const int IPv4RuleGroup = 8, IPv6RuleGroup = 19;
 
     /// <summary><c>struct ifinfomsg</c>.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -30,11 +31,12 @@ internal static class LinuxRtnetlink
 
     internal const uint LinkUp = 0x1, LinkLoopback = 0x8; // IFF_UP, IFF_LOOPBACK
 
-    /// <summary>IFLA_*.</summary>
+    /// <summary>IFLA_*; the partner is IFLA_LINK.</summary>
     internal static class LinkAttribute
     {
-        internal const ushort Name = 3, Mtu = 4, Info = 18, FamilySpecific = 26, ExtendedMask = 29;
-        internal const ushort InfoKind = 1; // IFLA_INFO_KIND, in Info
+        internal const ushort Name = 3, Mtu = 4, Partner = 5, Info = 18, FamilySpecific = 26, ExtendedMask = 29;
+        internal const ushort InfoKind = 1, InfoData = 2; // IFLA_INFO_*, in Info
+        internal const ushort TunQueues = 8, TunDisabledQueues = 9; // IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES, in InfoData
         internal const ushort IPv6AddressGeneration = 8; // IFLA_INET6_ADDR_GEN_MODE, in FamilySpecific / AF_INET6
         internal const uint SkipStatistics = 8; // RTEXT_FILTER_SKIP_STATS, in ExtendedMask
     }

@@ -10,6 +10,7 @@ internal static unsafe partial class SysSocket
 
     internal const int SocketLevel = 1; // SOL_SOCKET
     internal const int SendBuffer = 7, ReceiveBuffer = 8, SendTimeout = 21, SendBufferForce = 32, ReceiveBufferForce = 33, Mark = 36; // SO_*
+    internal const int ReuseAddress = 2, ReusePort = 15, BindToInterface = 62; // SO_REUSEADDR, SO_REUSEPORT, SO_BINDTOIFINDEX
 
     internal const int Peek = 0x2, Truncated = 0x20, DontWait = 0x40; // MSG_*
 
@@ -32,6 +33,30 @@ internal static unsafe partial class SysSocket
         internal void* Control;
         internal nuint ControlLength;
         internal int Flags;
+    }
+
+    /// <summary><c>struct mmsghdr</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct MultiMessage
+    {
+        internal MessageHeader Header;
+        internal uint Length;
+    }
+
+    /// <summary>
+    /// <c>struct cmsghdr</c>: the head of a control message. Its value follows, and the next head at the next multiple of
+    /// <see cref="Alignment"/>.
+    /// </summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct ControlHeader
+    {
+        /// <summary>What CMSG_ALIGN aligns to.</summary>
+        internal static readonly int Alignment = sizeof(nuint);
+
+        /// <summary>Of this head and its value, without padding.</summary>
+        internal nuint Length;
+        internal int Level;
+        internal int Type;
     }
 
     /// <summary><c>struct timeval</c>, the value of SO_SNDTIMEO.</summary>
@@ -57,9 +82,15 @@ internal static unsafe partial class SysSocket
     [LibraryImport("libc", EntryPoint = "getsockopt", SetLastError = true)]
     internal static partial int GetOption(int fd, int level, int option, void* value, uint* length);
 
-    [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
-    internal static partial nint SendMessage(int fd, MessageHeader* message, int flags);
-
     [LibraryImport("libc", EntryPoint = "recvmsg", SetLastError = true)]
     internal static partial nint ReceiveMessage(int fd, MessageHeader* message, int flags);
+
+    [LibraryImport("libc", EntryPoint = "sendmmsg", SetLastError = true)]
+    internal static partial int SendMessages(int fd, MultiMessage* messages, uint count, int flags);
+
+    [LibraryImport("libc", EntryPoint = "recvmmsg", SetLastError = true)]
+    internal static partial int ReceiveMessages(int fd, MultiMessage* messages, uint count, int flags, TimeH.TimeSpecification* timeout);
+
+    [LibraryImport("libc", EntryPoint = "writev", SetLastError = true)]
+    internal static partial nint WriteVectors(int fd, IoVector* vectors, int count);
 }

@@ -29,6 +29,9 @@ public sealed record Link
     /// </summary>
     public bool? HasAutomaticIPv6Address { get; init; }
 
+    /// <summary>Queues that processes have opened of a multi-queue TUN; 0 for every other interface (and before Linux 4.16).</summary>
+    public int OpenQueues { get; init; }
+
     /// <summary>Reads the payload of RTM_NEWLINK and RTM_DELLINK.</summary>
     internal static bool TryParse(ReadOnlySpan<byte> payload, [MaybeNullWhen(false)] out Link link)
     {
@@ -42,6 +45,7 @@ public sealed record Link
         string? name = null;
         var mtu = 0;
         var kind = "";
+        var openQueues = 0;
         bool? automaticAddress = null;
         while (NetlinkReader.TryReadAttribute(ref payload, out var type, out var value))
         {
@@ -55,6 +59,7 @@ public sealed record Link
                     break;
                 case LinuxRtnetlink.LinkAttribute.Info:
                     kind = NetlinkReader.ToText(NetlinkReader.Find(value, LinuxRtnetlink.LinkAttribute.InfoKind));
+                    openQueues = kind == "tun" ? CountQueues(NetlinkReader.Find(value, LinuxRtnetlink.LinkAttribute.InfoData)) : 0;
                     break;
                 case LinuxRtnetlink.LinkAttribute.FamilySpecific:
                     var ipv6 = NetlinkReader.Find(value, SysSocket.InterNetworkV6);
@@ -81,7 +86,12 @@ public sealed record Link
             IsLoopback = (header.Flags & LinuxRtnetlink.LinkLoopback) != 0,
             Kind = kind,
             HasAutomaticIPv6Address = automaticAddress,
+            OpenQueues = openQueues,
         };
         return true;
     }
+
+    private static int CountQueues(ReadOnlySpan<byte> data) => (int)(
+        NetlinkReader.ToUInt32(NetlinkReader.Find(data, LinuxRtnetlink.LinkAttribute.TunQueues))
+        + NetlinkReader.ToUInt32(NetlinkReader.Find(data, LinuxRtnetlink.LinkAttribute.TunDisabledQueues)));
 }

@@ -25,6 +25,34 @@ public sealed class LinkMonitor : IDisposable
         LinuxRtnetlink.IPv4RouteGroup,
         LinuxRtnetlink.IPv6RouteGroup));
 
+    /// <summary>
+    /// Begins to listen in the namespace that a TUN is in, wherever that is: when it has moved, its MTU is followed by a new monitor
+    /// opened so.
+    /// </summary>
+    /// <exception cref="LinuxException">
+    /// Out of descriptors; EPERM: the namespace is another and there is no CAP_SYS_ADMIN; EBADFD: the interface was deleted.
+    /// </exception>
+    internal static LinkMonitor Open(TunDevice tun)
+    {
+        while (true)
+        {
+            using var space = tun.OpenNamespace();
+            if (space is null)
+            {
+                return Open();
+            }
+
+            var monitor = NetworkNamespace.Run(space, $"of {tun.Name}", Open);
+            using var after = tun.OpenNamespace();
+            if (after is null || NetworkNamespace.AreSame(space, after))
+            {
+                return monitor;
+            }
+
+            monitor.Dispose(); // it moved before we listened, so nobody would have told us
+        }
+    }
+
     /// <summary>Appends the events that are there, in the order they happened; does not wait. One thread at a time.</summary>
     /// <returns>False if the monitor is disposed of.</returns>
     public bool Read(List<LinkEvent> events)

@@ -18,6 +18,10 @@ public sealed class LayoutTests
         Assert.Equal(16, Unsafe.SizeOf<SysSocket.TimeValue>());
         Assert.Equal(16, Unsafe.SizeOf<SysSocket.IoVector>());
         Assert.Equal(56, Unsafe.SizeOf<SysSocket.MessageHeader>());
+        Assert.Equal(64, Unsafe.SizeOf<SysSocket.MultiMessage>());
+        Assert.Equal(16, Unsafe.SizeOf<SysSocket.ControlHeader>());
+        Assert.Equal(12, Unsafe.SizeOf<NetinetIn.PacketInfoV4>());
+        Assert.Equal(20, Unsafe.SizeOf<NetinetIn.PacketInfoV6>());
         Assert.Equal(12, Unsafe.SizeOf<LinuxNetlink.SocketAddress>());
         Assert.Equal(16, Unsafe.SizeOf<LinuxNetlink.MessageHeader>());
         Assert.Equal(4, Unsafe.SizeOf<LinuxNetlink.AttributeHeader>());
@@ -36,6 +40,34 @@ public sealed class LayoutTests
     [InlineData(nameof(SysSocket.MessageHeader.Flags), 48)]
     public void Fields_of_msghdr_lie_where_the_kernel_expects_them(string field, int offset) =>
         Assert.Equal(offset, (int)Marshal.OffsetOf<SysSocket.MessageHeader>(field));
+
+    [Fact]
+    public void The_length_of_a_message_lies_behind_its_header() =>
+        Assert.Equal(56, (int)Marshal.OffsetOf<SysSocket.MultiMessage>(nameof(SysSocket.MultiMessage.Length)));
+
+    [Theory]
+    [InlineData(nameof(SysSocket.ControlHeader.Level), 8)]
+    [InlineData(nameof(SysSocket.ControlHeader.Type), 12)]
+    public void Fields_of_cmsghdr_lie_where_the_kernel_expects_them(string field, int offset) =>
+        Assert.Equal(offset, (int)Marshal.OffsetOf<SysSocket.ControlHeader>(field));
+
+    [Fact]
+    public void Our_address_is_laid_out_as_ipi_spec_dst_of_in_pktinfo()
+    {
+        var info = new NetinetIn.PacketInfoV4 { Local = 0xc0000201 };
+        Assert.Equal("00000000C000020100000000", Convert.ToHexString(MemoryMarshal.AsBytes(new ReadOnlySpan<NetinetIn.PacketInfoV4>(in info))));
+        Assert.Equal(0xc0000201u, info.Local);
+    }
+
+    [Fact]
+    public void Our_address_and_its_interface_are_laid_out_as_in6_pktinfo()
+    {
+        Assert.True(Endpoint.TryParse("[fe80::1:2]:1", out var endpoint));
+        var info = new NetinetIn.PacketInfoV6 { Local = endpoint.Address, InterfaceIndex = 3 };
+        var bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<NetinetIn.PacketInfoV6>(in info));
+        Assert.Equal("FE80000000000000000000000001000203000000", Convert.ToHexString(bytes));
+        Assert.Equal(endpoint.Address, info.Local);
+    }
 
     [Fact]
     public void An_IPv4_endpoint_is_laid_out_as_sockaddr_in()

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using WgMesh.Engine.Linux;
+using WgMesh.Engine.Linux.Interop;
 using WgMesh.Engine.Linux.Netlink;
 using WgMesh.Engine.Routing;
 using WgMesh.Tests.Shared;
@@ -90,7 +91,7 @@ public sealed class LinkMonitorSystemTests : IDisposable
     public void Lost_events_are_reported_and_later_ones_still_arrive()
     {
         // some 500 bytes of socket memory for each event, 8 MiB at most: written by one `ip` reading its commands from a file
-        var batch = Path.GetTempFileName();
+        var batch = System.IO.Path.GetTempFileName();
         try
         {
             File.WriteAllLines(batch, Enumerable.Range(0, 30_000).Select(i => $"route {(i % 2 == 0 ? "add" : "del")} blackhole 10.0.0.0/8"));
@@ -121,15 +122,36 @@ public sealed class LinkMonitorSystemTests : IDisposable
         Assert.False(_monitor.Read([]));
     }
 
-    private List<LinkEvent> WaitFor(Predicate<LinkEvent> wanted)
+    [Fact]
+    public void A_TUN_is_followed_into_another_namespace()
+    {
+        using var other = new NetNamespace();
+        using var tun = _space.Run(() => TunDevice.Open("wg1"));
+        using var here = LinkMonitor.Open(tun);
+        _space.Ip("link set wg1 mtu 1400");
+        WaitFor(here, e => e is LinkEvent.LinkChanged { Link: { Name: "wg1", Mtu: 1400 } });
+        _space.Ip($"link set wg1 netns {other.Name}");
+        WaitFor(here, e => e is LinkEvent.LinkGone { Link.Name: "wg1" });
+        using var there = LinkMonitor.Open(tun);
+        other.Ip("link set wg1 mtu 1300");
+        WaitFor(there, e => e is LinkEvent.LinkChanged { Link: { Name: "wg1", Mtu: 1300 } });
+        Assert.Equal(1300, tun.GetMtu());
+        other.Ip("link del wg1");
+        WaitFor(there, e => e is LinkEvent.LinkGone { Link.Name: "wg1" });
+        Assert.Equal(Errno.EBADFD, Assert.Throws<LinuxException>(() => LinkMonitor.Open(tun)).Errno);
+    }
+
+    private List<LinkEvent> WaitFor(Predicate<LinkEvent> wanted) => WaitFor(_monitor, wanted);
+
+    private static List<LinkEvent> WaitFor(LinkMonitor monitor, Predicate<LinkEvent> wanted)
     {
         var start = Stopwatch.GetTimestamp();
         var events = new List<LinkEvent>();
         while (!events.Exists(wanted))
         {
             Assert.True(Stopwatch.GetElapsedTime(start) < Patience, $"not seen; but: {string.Join("; ", events)}");
-            Poll.Wait([_monitor.Descriptor], Patience);
-            Assert.True(_monitor.Read(events));
+            Poll.Wait([monitor.Descriptor], Patience);
+            Assert.True(monitor.Read(events));
         }
 
         return events;
