@@ -43,7 +43,7 @@ public sealed class DeviceTests : IDisposable
         container.Ip($"addr add {_ours.Overlay(false)}/24 dev {_ours.Interface}");
         container.Ip($"link set {_ours.Interface} mtu 1300 up");
 
-        var output = container.Exec("ping", "-n", "-c", "3", "-i", "0.2", "-W", "10", "-M", "do", "-s", "1272", _theirs.Overlay(false));
+        var output = container.Exec("ping", "-n", "-c", "3", "-i", "0.2", "-W", "60", "-M", "do", "-s", "1272", _theirs.Overlay(false));
         Assert.Contains(" 0% packet loss", output, StringComparison.Ordinal);
         _theirs.Ping(_ours);
         Assert.Contains($":{_ours.Port} ", _ours.Exec("ss", "-lun"), StringComparison.Ordinal);
@@ -52,7 +52,7 @@ public sealed class DeviceTests : IDisposable
         // and a port that is set now is bound where the first one was
         _ours.Exec("wg", "set", _ours.Interface, "listen-port", "40404");
         Assert.Contains(":40404 ", _ours.Exec("ss", "-lun"), StringComparison.Ordinal);
-        container.Exec("ping", "-n", "-c", "1", "-W", "10", _theirs.Overlay(false));
+        container.Exec("ping", "-n", "-c", "1", "-W", "60", _theirs.Overlay(false));
 
         container.Ip($"link del {_ours.Interface}");
         Assert.True(_ours.Program.WaitForExit(TimeSpan.FromSeconds(60)));

@@ -57,7 +57,9 @@ public abstract class RekeyTests(Peers peers)
         Assert.Equal(Enumerable.Range(1, answered.Count), answered);
         var initiations = ear.Messages.Where(m => m.Type == MessageType.Initiation).ToList();
         Assert.All(initiations, m => Assert.Equal(initiator.Underlay(false), m.From));
-        Assert.True(initiations.Count >= 2);
-        Assert.True(initiations[1].At - initiations[0].At >= TimeSpan.FromSeconds(119), $"after {initiations[1].At - initiations[0].At}");
+        // a first initiation may have been sent again, on a machine that was busy for longer than 5 s
+        var session = ear.Messages.First(m => m.Type == MessageType.Response).At;
+        var renewal = initiations.First(m => m.At > session).At;
+        Assert.True(renewal - session >= TimeSpan.FromSeconds(115), $"after {renewal - session}"); // as it is heard, which may be late
     }
 }

@@ -76,7 +76,7 @@ public sealed class WgQuickTests : IDisposable
         Assert.Contains($"dev {_name}", _ns.Ip("route get 10.99.1.1"), StringComparison.Ordinal);
         Ping("10.0.0.2");
         Ping("fd00::2");
-        _theirs.Exec("ping", "-n", "-c", "1", "-W", "10", "10.0.0.1");
+        _theirs.Exec("ping", "-n", "-c", "1", "-W", "60", "10.0.0.1");
 
         var dump = Wg("show", _name, "dump").TrimEnd().Split('\n');
         Assert.Equal([_privateKey, _publicKey, "41820", "off"], dump[0].Split('\t'));
@@ -186,7 +186,7 @@ public sealed class WgQuickTests : IDisposable
 
     private string Wg(params string[] arguments) => _ns.Exec("wg", arguments);
 
-    private void Ping(string address) => _ns.Exec("ping", "-n", "-c", "1", "-W", "10", address);
+    private void Ping(string address) => _ns.Exec("ping", "-n", "-c", "1", "-W", "60", address);
 
     /// <summary>Of our program for this interface, by the command line: nobody here is their parent.</summary>
     private string[] Processes() => [.. NetNamespace.Command("ip", "netns", "pids", _ns.Name).Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(pid =>

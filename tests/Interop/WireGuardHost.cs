@@ -74,7 +74,7 @@ internal abstract class WireGuardHost : IDisposable
     /// <summary>Three pings, of which none may be lost.</summary>
     public void Ping(WireGuardHost other, bool ipv6 = false, params string[] more)
     {
-        var output = Exec("ping", ["-n", "-c", "3", "-i", "0.2", "-W", "10", .. more, other.Overlay(ipv6)]);
+        var output = Exec("ping", ["-n", "-c", "3", "-i", "0.2", "-W", "60", .. more, other.Overlay(ipv6)]);
         Assert.True(output.Contains(" 0% packet loss", StringComparison.Ordinal), output);
     }
 
