@@ -5,7 +5,7 @@ using WgMesh.Fuzz.Targets;
 
 // usage: dotnet run -c Release --project bench/Fuzz -- [TARGET] [--seed N] [--seconds S] [--iteration I]
 FuzzTarget[] targets =
-    [new ProtocolTarget(), new PacketTarget(), new UapiTarget(), new UapiSocketTarget(), new NetlinkTarget(), new ManifestTarget()];
+    [new ProtocolTarget(), new PacketTarget(), new OffloadTarget(), new UapiTarget(), new UapiSocketTarget(), new NetlinkTarget(), new ManifestTarget()];
 ulong seed = (ulong)Random.Shared.NextInt64(), iteration = 0;
 var seconds = 60.0;
 var only = false;

@@ -121,7 +121,7 @@ internal sealed class KernelGuest : IDisposable
             "-netdev", $"tap,id=net,ifname={Tap},script=no,downscript=no", "-device", $"virtio-net-pci,netdev=net,romfile=,host_mtu={LargestMtu}",
         ];
         // It ends when standard input does, which is when this process ends, whatever it ends of; and in any case after a while.
-        _qemu = Wire.Namespace.Start("bash", ["-c", "\"$@\" </dev/null & exec >&- 2>&-; read -r -t 900; kill -KILL $!; wait", "bash", .. machine]);
+        _qemu = Wire.Namespace.Start("bash", ["-c", "\"$@\" </dev/null & exec >&- 2>&-; read -r -t 3600; kill -KILL $!; wait", "bash", .. machine]);
         var output = _qemu.StandardOutput.ReadToEndAsync();
         var error = _qemu.StandardError.ReadToEndAsync();
         Wait.Until(() => error.IsCompleted || File.Exists(socket), "qemu to start");

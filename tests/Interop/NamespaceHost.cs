@@ -47,7 +47,7 @@ internal sealed class NamespaceHost : WireGuardHost
                 NetNamespace.Command("kill", "-TERM", program.Id.ToString(CultureInfo.InvariantCulture));
             }
 
-            if (!program.WaitForExit(TimeSpan.FromSeconds(20)))
+            if (!program.WaitForExit(TimeSpan.FromSeconds(60)))
             {
                 program.Kill();
                 program.WaitForExit();

@@ -33,6 +33,9 @@ public sealed class FuzzTests
     public void A_packet_arrives_as_it_was_or_not_at_all() => Holds(new PacketTarget(), 300);
 
     [Fact]
+    public void What_is_gathered_and_cut_again_is_what_it_was() => Holds(new OffloadTarget(), 500);
+
+    [Fact]
     public void A_set_of_the_UAPI_is_a_change_or_an_error_without_secrets() => Holds(new UapiTarget(), 500);
 
     [Fact]

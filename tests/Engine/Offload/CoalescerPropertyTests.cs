@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using WgMesh.Tests.Shared;
 using WgMesh.Engine.Offload;
 
 namespace WgMesh.Engine.Tests.Offload;
@@ -38,7 +39,7 @@ public sealed class CoalescerPropertyTests
                 Assert.Equal(1, gathering.Coalescer.Count);
                 gathering.AssertWritten(0, header, packet);
                 return true;
-            }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
+            }).Check(Properties.Config(200));
 
     [Theory]
     [InlineData(3, 40)]     // few flows: long runs
@@ -57,7 +58,7 @@ public sealed class CoalescerPropertyTests
 
             Assert.Equal(packets.Select(Convert.ToHexString).Order(), Enumerable.Range(0, gathering.Coalescer.Count).SelectMany(gathering.WrittenOneByOne).Select(Convert.ToHexString).Order());
             return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(tests));
+        }).Check(Properties.Config(tests));
 
     [Fact]
     public void Bytes_of_any_kind_come_out_as_they_went_in() =>
@@ -74,7 +75,7 @@ public sealed class CoalescerPropertyTests
             Assert.Equal(packets.Select(Convert.ToHexString).Order(), written.Select(Convert.ToHexString).Order());
             Assert.Equal(before, gathering.Buffer);
             return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Check(Properties.Config(1000));
 
     [Fact]
     public void Gathering_allocates_nothing()

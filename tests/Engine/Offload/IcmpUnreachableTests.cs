@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using WgMesh.Tests.Shared;
 using WgMesh.Engine.Offload;
 
 namespace WgMesh.Engine.Tests.Offload;
@@ -171,7 +172,7 @@ public sealed class IcmpUnreachableTests
              from isIPv6 in Gen.Elements(true, false)
              from isLengthRight in Gen.Elements(true, true, false)
              select Noise(length, seed, isIPv6, isLengthRight)).ToArbitrary(),
-            packet => Answer(packet) is not { } answer || Answer(answer) is null).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+            packet => Answer(packet) is not { } answer || Answer(answer) is null).Check(Properties.Config(2000));
 
     private static byte[] Noise(int length, int seed, bool isIPv6, bool isLengthRight)
     {

@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using WgMesh.Tests.Shared;
 using WgMesh.Engine.Offload;
 
 namespace WgMesh.Engine.Tests.Offload;
@@ -45,7 +46,7 @@ public sealed class InternetChecksumTests
                 var bytes = TestPacket.Bytes(lengths.First + lengths.Second, lengths.Second);
                 var sum = InternetChecksum.Add(InternetChecksum.Add(0, bytes.AsSpan(0, lengths.First)), bytes.AsSpan(lengths.First));
                 return InternetChecksum.Fold(sum) == TestPacket.Sum(bytes, 0);
-            }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+            }).Check(Properties.Config(300));
 
     [Theory]
     [InlineData(0x0000)]

@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using WgMesh.Tests.Shared;
 using WgMesh.Engine.Offload;
 
 namespace WgMesh.Engine.Tests.Offload;
@@ -70,7 +71,7 @@ public sealed class SuperPacketTests
                     },
                     it.size);
                 return true;
-            }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
+            }).Check(Properties.Config(200));
 
     [Fact]
     public void Options_and_extension_headers_are_everyones()
@@ -261,7 +262,7 @@ public sealed class SuperPacketTests
             }
 
             return super.Count == 1 ? payload == packet.Length : payload > packet.Length;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        }).Check(Properties.Config(2000));
 
     [Fact]
     public void Reading_and_segmenting_allocate_nothing()
