@@ -35,7 +35,7 @@ mesh_claim() {
   local owner
   owner=$(cat "$MESH/owner" 2>/dev/null) || true
   # whoever made it was killed before it took it down; one that is to stay has no owner
-  if [[ -n $owner && ! -d /proc/$owner ]]; then (set +e; mesh_down); fi
+  if [[ -n $owner && ! -d /proc/$owner ]]; then (set +e; mesh_down) || true; fi
   mkdir "$MESH" 2>/dev/null || fail "a mesh is up already, in $MESH: ./demo.sh --down takes it down"
   echo $$ >"$MESH/owner"
 }
