@@ -73,7 +73,7 @@ INIT
   (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/out/initrd"
   cp "$work"/kernel/boot/vmlinuz-* "$work/out/vmlinuz"
   mkdir -p "${out%/*}"
-  rm -rf "${out%/*}"/kernel-peer-*
+  find "${out%/*}" -maxdepth 1 -name 'kernel-peer-*' -mtime +0 -exec rm -rf {} + # a younger one may be another checkout's, in use
   mv -T "$work/out" "$out" # whole or not at all
 fi
 echo "$out"
