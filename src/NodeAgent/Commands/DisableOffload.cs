@@ -12,11 +12,10 @@ internal static class DisableOffload
     {
         Description = $"Offloads of the kernel not to use, separated by commas: {Known}. One that the kernel refuses switches itself off.",
         HelpName = "NAMES",
-        AllowMultipleArgumentsPerToken = true,
-        Arity = ArgumentArity.OneOrMore,
+        Arity = ArgumentArity.ExactlyOne, // what follows is the next argument, such as the interface's name
         CustomParser = result =>
         {
-            if (OffloadNames.TryParse(string.Join(',', result.Tokens.Select(token => token.Value)), out var offloads, out var unknown))
+            if (OffloadNames.TryParse(result.Tokens[0].Value, out var offloads, out var unknown))
             {
                 return offloads;
             }

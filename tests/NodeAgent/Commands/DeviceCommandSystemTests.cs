@@ -43,6 +43,14 @@ public sealed class DeviceCommandSystemTests : IDisposable
         Assert.Equal("/", File.ResolveLinkTarget($"/proc/{pid}/cwd", false)!.FullName);
     }
 
+    [Fact]
+    public void Offloads_to_leave_alone_may_be_named_before_the_interface()
+    {
+        var error = Assert.Throws<InvalidOperationException>(() => _ns.Exec(RunningProgram.Path, "device", "--disable-offload", "tun-tso,tun-gro", _name));
+        Assert.Contains("'tun-gro' is not an offload", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("NAME", error.Message.Split("Description:")[0], StringComparison.Ordinal); // it was not taken for another offload
+    }
+
     [Theory]
     [InlineData(1, 1)]
     [InlineData(6, 3)]
