@@ -53,7 +53,7 @@ internal sealed class CoreDataPlane : IDataPlane
                 FirewallMark = 0,
                 Mtu = _core.Mtu,
                 ProtocolVersions = [.. _core.Versions.Select(version => version.Number)],
-                Peers = [.. _core.Peers.Select(Snapshot)],
+                Peers = [.. _core.Peers.Select(peer => PeerSnapshot.Of(peer, _core))],
             };
         }
     }
@@ -118,21 +118,4 @@ internal sealed class CoreDataPlane : IDataPlane
 
         _outbox.Clear();
     }
-
-    private PeerSnapshot Snapshot(Peer peer) => new()
-    {
-        PublicKey = peer.PublicKey,
-        Name = peer.Name,
-        PresharedKey = peer.PresharedKey,
-        Endpoint = peer.Endpoint,
-        PersistentKeepalive = peer.PersistentKeepalive,
-        AllowedIps = _core.AllowedIps.List(peer),
-        LastHandshake = peer.LastHandshake,
-        ReceivedBytes = (ulong)peer.Counters.ReceivedBytes,
-        SentBytes = (ulong)peer.Counters.SentBytes,
-        ReceivedPackets = (ulong)peer.Counters.ReceivedPackets,
-        SentPackets = (ulong)peer.Counters.SentPackets,
-        ProtocolVersion = peer.Version.Number,
-        SessionVersion = peer.Current?.Version.Number,
-    };
 }

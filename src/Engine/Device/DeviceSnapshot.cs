@@ -83,4 +83,22 @@ public sealed record PeerSnapshot
 
     /// <summary>The protocol version of the session in use; null: there is none. Another than <see cref="ProtocolVersion"/> while the link moves.</summary>
     public uint? SessionVersion { get; init; }
+
+    /// <summary>One of a core's peers at this moment.</summary>
+    internal static PeerSnapshot Of(Peer peer, ProtocolCore core) => new()
+    {
+        PublicKey = peer.PublicKey,
+        Name = peer.Name,
+        PresharedKey = peer.PresharedKey,
+        Endpoint = peer.Endpoint,
+        PersistentKeepalive = peer.PersistentKeepalive,
+        AllowedIps = core.AllowedIps.List(peer),
+        LastHandshake = peer.LastHandshake,
+        ReceivedBytes = (ulong)peer.Counters.ReceivedBytes,
+        SentBytes = (ulong)peer.Counters.SentBytes,
+        ReceivedPackets = (ulong)peer.Counters.ReceivedPackets,
+        SentPackets = (ulong)peer.Counters.SentPackets,
+        ProtocolVersion = peer.Version.Number,
+        SessionVersion = peer.Current?.Version.Number,
+    };
 }

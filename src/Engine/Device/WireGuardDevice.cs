@@ -140,7 +140,7 @@ public sealed class WireGuardDevice : IDisposable
                 FirewallMark = _mark,
                 Mtu = _core.Mtu,
                 ProtocolVersions = [.. _core.Versions.Select(version => version.Number).Order()],
-                Peers = [.. _core.Peers.Select(Snapshot)],
+                Peers = [.. _core.Peers.Select(peer => PeerSnapshot.Of(peer, _core))],
             };
         }
     }
@@ -187,23 +187,6 @@ public sealed class WireGuardDevice : IDisposable
     }
 
     private static Instant Now => Instant.Now(BootClock.Instance);
-
-    private PeerSnapshot Snapshot(Peer peer) => new()
-    {
-        PublicKey = peer.PublicKey,
-        Name = peer.Name,
-        PresharedKey = peer.PresharedKey,
-        Endpoint = peer.Endpoint,
-        PersistentKeepalive = peer.PersistentKeepalive,
-        AllowedIps = _core.AllowedIps.List(peer),
-        LastHandshake = peer.LastHandshake,
-        ReceivedBytes = (ulong)peer.Counters.ReceivedBytes,
-        SentBytes = (ulong)peer.Counters.SentBytes,
-        ReceivedPackets = (ulong)peer.Counters.ReceivedPackets,
-        SentPackets = (ulong)peer.Counters.SentPackets,
-        ProtocolVersion = peer.Version.Number,
-        SessionVersion = peer.Current?.Version.Number,
-    };
 
     private static UdpSocketPair Bind(ushort port, uint mark, int lanes, Offloads wanted)
     {
