@@ -76,7 +76,6 @@ internal sealed class InboundLane(
         }
 
         Deliver();
-        transmitter.Transmit(_outbox, sockets);
     }
 
     private void Carry(int offset, int length, in UdpPath from, byte trafficClass, Instant now)
