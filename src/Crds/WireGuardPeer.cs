@@ -42,10 +42,10 @@ public sealed class WireGuardPeerSpec
     /// <summary>How many <see cref="ProtocolVersions"/> there may be; who announces its own to the operator may name no more either.</summary>
     public const int MostProtocolVersions = 16;
 
-    /// <summary>The peer's Curve25519 public key: 44 base64 characters.</summary>
-    [Description("The peer's WireGuard public key: 32 bytes in base64, as `wg pubkey` prints it.")]
-    [Required, PublicKeyText]
-    public string PublicKey { get; set; } = "";
+    /// <summary>The peer's Curve25519 public key: 44 base64 characters; null only for a node whose agent has not announced one yet.</summary>
+    [Description("The peer's WireGuard public key: 32 bytes in base64, as `wg pubkey` prints it. Only the peer of a node may be without, until its agent announces one.")]
+    [PublicKeyText]
+    public string? PublicKey { get; set; }
 
     /// <summary>Where the peer can be reached; null if it always calls first.</summary>
     [Description("Where the peer can be reached. Leave it out for a device that always calls first, such as one behind NAT.")]
@@ -71,10 +71,23 @@ public sealed class WireGuardPeerSpec
     [ObjectNameText]
     public string? NodeName { get; set; }
 
+    /// <summary>The nodes that admit the external peer; null: all of them.</summary>
+    [Description("The nodes that have a tunnel to this device; the others reach it through one of them. Leave it out for all nodes.")]
+    public PeerGateways? Gateways { get; set; }
+
     /// <summary>Versions of the WireGuard protocol that the device speaks. Of a node, its agent says it.</summary>
     [Description("The versions of the WireGuard protocol that the device speaks. For a node the operator writes what its agent says.")]
     [Length(1, MostProtocolVersions), Range(1, 63)]
     public List<int> ProtocolVersions { get; set; } = [1];
+}
+
+/// <summary>Which nodes admit a peer.</summary>
+public sealed class PeerGateways
+{
+    /// <summary>Labels that a node must have, all of them.</summary>
+    [Description("Labels that a node must have to be a gateway for this device, all of them.")]
+    [Required, Length(1, 16)]
+    public Dictionary<string, string> NodeSelector { get; set; } = [];
 }
 
 /// <summary>A host, by name or address, and a UDP port.</summary>
@@ -129,6 +142,15 @@ public sealed class WireGuardPeerStatus
     [Description("The peer's own addresses in the mesh.")]
     [MaxLength(256)]
     public List<string> Addresses { get; set; } = [];
+
+    /// <summary>The addresses that it was given from the mesh's pools: they stay with it until it is deleted.</summary>
+    [Description("The addresses that were given to the peer from the mesh's pools. They stay with it until it is deleted.")]
+    [MaxLength(16)]
+    public List<string> AllocatedAddresses { get; set; } = [];
+
+    /// <summary>The node through which nodes that do not admit the peer reach it; null: there is none, or all admit it.</summary>
+    [Description("The gateway node through which the other nodes reach the peer.")]
+    public string? Gateway { get; set; }
 
     /// <summary>Where its datagrams came from last, e.g. <c>192.0.2.1:51820</c>.</summary>
     [Description("Where the peer's packets came from last.")]

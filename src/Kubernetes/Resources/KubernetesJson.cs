@@ -8,4 +8,10 @@ namespace WgMesh.Kubernetes;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Node))]
 [JsonSerializable(typeof(Secret))]
+[JsonSerializable(typeof(ConfigMap))]
+[JsonSerializable(typeof(Pod))]
+[JsonSerializable(typeof(Event))]
+[JsonSerializable(typeof(Lease))]
+[JsonSerializable(typeof(TokenReview))]
+[JsonSerializable(typeof(SubjectAccessReview))]
 public sealed partial class KubernetesJson : JsonSerializerContext;

@@ -6,12 +6,6 @@ using Endpoint = WgMesh.Engine.Endpoint;
 
 namespace WgMesh.Operator.Distribution;
 
-/// <summary>What is known of one node's agent.</summary>
-/// <param name="IsConnected">Whether it has a stream now.</param>
-/// <param name="Version">As it said itself.</param>
-/// <param name="Report">Its last report; null before the first.</param>
-internal sealed record AgentStatus(bool IsConnected, string Version, Report? Report);
-
 /// <summary>The agents that are or were connected, and what they reported last. Thread-safe.</summary>
 internal sealed class AgentRegistry
 {
@@ -26,13 +20,13 @@ internal sealed class AgentRegistry
         new(ImmutableDictionary.Create<string, AgentStatus>(StringComparer.Ordinal));
 
     /// <summary>Registers a stream. One that the node had before is told to end.</summary>
-    public AgentSession Connect(string node, string version)
+    public AgentSession Connect(CheckedHello hello)
     {
         lock (_lock)
         {
-            _sessions.GetValueOrDefault(node)?.Replace();
-            var session = _sessions[node] = new AgentSession(this, node);
-            Set(node, new AgentStatus(true, Short(version), Agents.Value.GetValueOrDefault(node)?.Report));
+            _sessions.GetValueOrDefault(hello.Node)?.Replace();
+            var session = _sessions[hello.Node] = new AgentSession(this, hello.Node);
+            Set(hello.Node, new AgentStatus { IsConnected = true, Hello = hello, Report = Agents.Value.GetValueOrDefault(hello.Node)?.Report });
             return session;
         }
     }
@@ -51,21 +45,21 @@ internal sealed class AgentRegistry
     // what is kept, and shown to everybody's tools, is bounded by the plan and not by what an agent sends
     internal void Report(AgentSession session, Report report, MeshPlan plan)
     {
-        var kept = new Report { AppliedRevision = report.AppliedRevision, Mtu = report.Mtu };
-        kept.Errors.AddRange(report.Errors.Take(MostErrors).Select(Short));
-        kept.Links.AddRange(report.Links.Where(link => plan.HasPeer(link.Peer)).DistinctBy(link => link.Peer).Select(link => new LinkReport
-        {
-            Peer = link.Peer,
-            LastHandshake = link.LastHandshake,
-            Endpoint = Endpoint.TryParse(link.Endpoint, out var endpoint) ? endpoint.ToString() : "",
-            ReceivedBytes = link.ReceivedBytes,
-            SentBytes = link.SentBytes,
-            ProtocolVersion = link.ProtocolVersion,
-        }));
+        var links = report.Links.Where(link => plan.HasPeer(link.Peer)).DistinctBy(link => link.Peer)
+            .OrderBy(link => link.Peer, StringComparer.Ordinal)
+            .Select(link => new LinkStatus(
+                link.Peer,
+                link.State switch { Rpc.LinkState.Up => LinkState.Up, Rpc.LinkState.Down => LinkState.Down, _ => LinkState.Idle },
+                (byte)Math.Min(link.ProtocolVersion, byte.MaxValue),
+                link.LastHandshake?.Seconds ?? 0,
+                Endpoint.TryParse(link.Endpoint, out var endpoint) ? endpoint.ToString() : "",
+                link.ReceivedBytes,
+                link.SentBytes));
+        var kept = new AgentReport(report.AppliedRevision, report.Mtu, [.. report.Errors.Take(MostErrors).Select(Short)], [.. links]);
         Update(session, status => status with { Report = kept });
     }
 
-    internal void Hello(AgentSession session, string version) => Update(session, status => status with { Version = Short(version) });
+    internal void Hello(AgentSession session, CheckedHello hello) => Update(session, status => status with { Hello = hello });
 
     internal void Disconnect(AgentSession session)
     {
@@ -104,7 +98,7 @@ internal sealed class AgentSession(AgentRegistry registry, string node) : IDispo
 
     public void Report(Report report, MeshPlan plan) => registry.Report(this, report, plan);
 
-    public void Hello(string version) => registry.Hello(this, version);
+    public void Hello(CheckedHello hello) => registry.Hello(this, hello);
 
     public void Replace() => _ = _replaced.CancelAsync();
 

@@ -20,7 +20,7 @@ internal sealed partial class MeshService
         public async Task RunAsync()
         {
             var hello = await ReadHelloAsync();
-            using var session = service._agents.Connect(hello.Node, hello.Version);
+            using var session = service._agents.Connect(hello);
             service._metrics.StreamOpened();
             Log.AgentConnected(service._logger, hello.Node, hello.Version, context.Peer);
 
@@ -109,7 +109,7 @@ internal sealed partial class MeshService
                 switch (requests.Current.KindCase)
                 {
                     case AgentMessage.KindOneofCase.Hello:
-                        session.Hello(Admit(requests.Current.Hello).Version);
+                        session.Hello(Admit(requests.Current.Hello));
                         break;
                     case AgentMessage.KindOneofCase.Report:
                         session.Report(requests.Current.Report, service._plans.Published.Value.Plan);

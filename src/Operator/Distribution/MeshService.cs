@@ -8,7 +8,7 @@ namespace WgMesh.Operator.Distribution;
 
 /// <summary>Serves the plan to agents, takes their reports, and shows the mesh to tools.</summary>
 internal sealed partial class MeshService(
-    StandaloneCluster cluster,
+    ICluster cluster,
     PlanLoop plans,
     AgentRegistry agents,
     TokenFile tokens,
@@ -16,7 +16,7 @@ internal sealed partial class MeshService(
     IHostApplicationLifetime lifetime,
     ILogger<MeshService> logger) : Mesh.MeshBase
 {
-    private readonly StandaloneCluster _cluster = cluster;
+    private readonly ICluster _cluster = cluster;
     private readonly PlanLoop _plans = plans;
     private readonly AgentRegistry _agents = agents;
     private readonly OperatorMetrics _metrics = metrics;

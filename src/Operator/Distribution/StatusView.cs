@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Google.Protobuf.WellKnownTypes;
 using WgMesh.Operator.Planning;
 using WgMesh.Rpc;
 
@@ -33,12 +34,12 @@ internal static class StatusView
             if (outcome.Node is not null && agents.TryGetValue(outcome.Node, out var agent))
             {
                 peer.AgentConnected = agent.IsConnected;
-                peer.AgentVersion = agent.Version;
+                peer.AgentVersion = agent.Hello.Version;
                 if (agent.Report is { } report)
                 {
                     peer.AppliedRevision = report.AppliedRevision;
                     peer.Errors.AddRange(report.Errors);
-                    peer.Links.AddRange(report.Links);
+                    peer.Links.AddRange(report.Links.Select(LinkOf));
                 }
             }
 
@@ -47,6 +48,17 @@ internal static class StatusView
 
         return status;
     }
+
+    private static LinkReport LinkOf(LinkStatus link) => new()
+    {
+        Peer = link.Peer,
+        State = link.State switch { LinkState.Up => Rpc.LinkState.Up, LinkState.Down => Rpc.LinkState.Down, _ => Rpc.LinkState.Idle },
+        ProtocolVersion = link.Version,
+        LastHandshake = link.LastHandshake == 0 ? null : Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeSeconds(link.LastHandshake)),
+        Endpoint = link.Endpoint,
+        ReceivedBytes = link.ReceivedBytes,
+        SentBytes = link.SentBytes,
+    };
 
     private static string MessageOf(PeerOutcome outcome)
     {

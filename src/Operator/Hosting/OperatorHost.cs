@@ -59,6 +59,7 @@ internal static class OperatorHost
             provider.GetRequiredService<StateFolder>().LastGoodPath,
             provider.GetRequiredService<ILogger<ManifestFolder>>()));
         services.AddSingleton<StandaloneCluster>();
+        services.AddSingleton<ICluster>(provider => provider.GetRequiredService<StandaloneCluster>());
         services.AddSingleton(provider =>
         {
             provider.GetRequiredService<StateFolder>(); // makes the folder

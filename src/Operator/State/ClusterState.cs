@@ -30,6 +30,13 @@ internal sealed record ClusterState
 
     public AddressBook Addresses { get; init; } = AddressBook.Empty;
 
+    /// <summary>By the name of an external peer with gateways: the node that the others reach it through, as it was last chosen.</summary>
+    public ImmutableSortedDictionary<string, string> Gateways { get; init; } =
+        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Declared peers that cannot be used, and why: they are there, and are refused.</summary>
+    public ImmutableArray<UnusablePeer> Unusable { get; init; } = [];
+
     /// <summary>What could not be read, one sentence each; the last good state of it is in the other members.</summary>
     public ImmutableArray<string> Problems { get; init; } = [];
 }
@@ -90,6 +97,12 @@ internal sealed record NodeRecord
 
     public ImmutableArray<Prefix> PodCidrs { get; init; } = [];
 
+    public ImmutableSortedDictionary<string, string> Labels { get; init; } =
+        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+
+    /// <summary>All its addresses on the underlay, as prefixes of full length: never given to a peer.</summary>
+    public ImmutableArray<Prefix> HostAddresses { get; init; } = [];
+
     /// <summary>Where other nodes reach the machine: its first InternalIP, else its first ExternalIP; null if it tells neither.</summary>
     public string? Address { get; init; }
 }
@@ -113,12 +126,22 @@ internal sealed record PeerRecord
 
     public SecretReference? PresharedKey { get; init; }
 
+    /// <summary>Labels of the nodes that admit the peer; null: all do.</summary>
+    public ImmutableSortedDictionary<string, string>? GatewaySelector { get; init; }
+
+    /// <summary>Grows with every change of the spec; 0: nobody counts.</summary>
+    public long Generation { get; init; }
+
     /// <summary>The node whose key this pins; null for an external device.</summary>
     public string? NodeName { get; init; }
 
     /// <summary>What an external device speaks; what a node does its agent announces.</summary>
     public VersionSet Versions { get; init; } = VersionSet.One;
 }
+
+/// <summary>A declared peer that cannot be used, whatever else the cluster holds.</summary>
+/// <param name="Problems">What is wrong and what would be right, each beginning with the field.</param>
+internal sealed record UnusablePeer(string Name, DateTimeOffset Created, long Generation, ImmutableArray<string> Problems);
 
 /// <summary>A key within a Secret.</summary>
 internal readonly record struct SecretReference(string Namespace, string Name, string Key)

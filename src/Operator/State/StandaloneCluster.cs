@@ -10,7 +10,7 @@ namespace WgMesh.Operator.State;
 /// <summary>
 /// The cluster without Kubernetes: what a folder of manifests says, and what the operator keeps itself. Thread-safe.
 /// </summary>
-internal sealed class StandaloneCluster
+internal sealed class StandaloneCluster : ICluster
 {
     private readonly ManifestFolder _manifests;
     private readonly StateFolder _kept;
@@ -29,6 +29,9 @@ internal sealed class StandaloneCluster
 
     /// <summary>The cluster now.</summary>
     public Latest<ClusterState> Current { get; }
+
+    /// <inheritdoc/>
+    public bool IsComplete => true;
 
     /// <summary>Follows the manifests until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -156,7 +159,7 @@ internal sealed class StandaloneCluster
     {
         Name = peer.Metadata.Name,
         Created = since,
-        PublicKey = PublicKey.TryParseBase64(peer.Spec.PublicKey, out var key)
+        PublicKey = PublicKey.TryParseBase64(peer.Spec.PublicKey ?? "", out var key)
             ? key
             : throw new FormatException("The public key passed validation."),
         Endpoint = peer.Spec.Endpoint?.ToString(),

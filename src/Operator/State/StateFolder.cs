@@ -165,7 +165,7 @@ internal sealed class StateFolder
         Announcements = set.Peers.ToImmutableSortedDictionary(
             peer => peer.Metadata.Name,
             peer => new Announcement(
-                PublicKey.TryParseBase64(peer.Spec.PublicKey, out var key) ? key : default,
+                PublicKey.TryParseBase64(peer.Spec.PublicKey ?? "", out var key) ? key : default,
                 peer.Spec.Endpoint is { } endpoint ? [endpoint.ToString()] : [],
                 peer.Metadata.CreationTimestamp ?? DateTimeOffset.UnixEpoch) { Versions = VersionSet.Of(peer.Spec.ProtocolVersions) },
             StringComparer.Ordinal);
