@@ -10,7 +10,7 @@ namespace WgMesh.Operator.Hosting;
 /// certificate it signs (<c>tls.crt</c>, <c>tls.key</c>). Both are made when they are missing; the serving certificate is made anew
 /// when it is near its end or lacks a name.
 /// </summary>
-internal sealed class ServingCertificate
+internal sealed class ServingCertificate : ICertificateSource
 {
     private static readonly TimeSpan AuthorityLifetime = TimeSpan.FromDays(20 * 365);
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(365);
@@ -41,6 +41,8 @@ internal sealed class ServingCertificate
 
     /// <summary>The certificate to serve with now.</summary>
     public X509Certificate2 Current => _current;
+
+    X509Certificate2? ICertificateSource.Current => _current;
 
     private string AuthorityPath => Path.Combine(_folder, "ca.crt");
 
