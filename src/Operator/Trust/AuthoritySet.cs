@@ -64,9 +64,10 @@ internal sealed record AuthoritySet
         if (Next is null)
             return Certificates.RenewAt(Current) <= now ? stepped with { Next = Certificates.MakeAuthority(now, Lifetime) } : stepped;
 
+        var until = now + ServingLifetime + Certificates.Backdating;
         var isDue = SignsFrom(Next) <= now || Current.NotAfter <= now.LocalDateTime;
         return isDue && published.Contains(Next.ExportCertificatePem(), StringComparison.Ordinal)
-            ? new AuthoritySet { Current = Next, Previous = X509CertificateLoader.LoadCertificate(Current.RawData), PreviousUntil = now + ServingLifetime + Certificates.Backdating }
+            ? new AuthoritySet { Current = Next, Previous = X509CertificateLoader.LoadCertificate(Current.RawData), PreviousUntil = until }
             : stepped;
     }
 
