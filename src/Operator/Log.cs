@@ -2,7 +2,7 @@ using Grpc.Core;
 
 namespace WgMesh.Operator;
 
-/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process.</summary>
+/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process, 7xx trust.</summary>
 internal static partial class Log
 {
     [LoggerMessage(101, LogLevel.Information, "Read {File}: {Objects} objects in force, {Problems} problems")]
