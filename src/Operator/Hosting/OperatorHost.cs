@@ -59,7 +59,8 @@ internal static class OperatorHost
             KubernetesServices.Add(services, options, options.Kubernetes ?? throw new ArgumentException("Neither manifests nor Kubernetes.", nameof(options)));
 
         services.AddSingleton<AgentRegistry>();
-        services.AddSingleton(Leader.Alone());
+        services.AddSingleton<StreamLifetime>();
+        services.AddHostedService<Shutdown>();
         services.AddSingleton<OperatorMetrics>();
         services.AddSingleton<PlanLoop>();
         services.AddHostedService(provider => provider.GetRequiredService<PlanLoop>());

@@ -35,5 +35,6 @@ internal static class StandaloneServices
         });
         services.AddSingleton<ICertificateSource>(provider => provider.GetRequiredService<ServingCertificate>());
         services.AddHostedService<CertificateRenewal>();
+        services.AddSingleton(Leader.Alone());
     }
 }
