@@ -28,7 +28,7 @@ internal sealed partial class MeshService
                 context.CancellationToken, session.Replaced, service._lifetime.ApplicationStopping);
             var sending = SendAsync(hello.Node, ended.Token);
             var receiving = ReceiveAsync(session, ended.Token);
-            var guarding = UntilRefusedAsync(() => service.RequireNode(context, hello.Node), ended.Token);
+            var guarding = service.UntilRefusedAsync(context, caller => RequireNode(caller, hello.Node), ended.Token);
             var first = await Task.WhenAny(sending, receiving, guarding);
             await ended.CancelAsync();
             try
@@ -66,7 +66,7 @@ internal sealed partial class MeshService
             {
                 if (!await requests.MoveNext(timeout.Token) || requests.Current.KindCase != AgentMessage.KindOneofCase.Hello)
                     throw new RpcException(new Status(StatusCode.InvalidArgument, "the first message of a stream is Hello"));
-                return Admit(requests.Current.Hello);
+                return await AdmitAsync(requests.Current.Hello);
             }
             catch (OperationCanceledException) when (!context.CancellationToken.IsCancellationRequested)
             {
@@ -80,9 +80,9 @@ internal sealed partial class MeshService
             }
         }
 
-        private CheckedHello Admit(Hello hello)
+        private async Task<CheckedHello> AdmitAsync(Hello hello)
         {
-            var accepted = HelloCheck.Check(hello, service.Authenticate(context), service._cluster.Current.Value);
+            var accepted = HelloCheck.Check(hello, await service.AuthenticateAsync(context), service._cluster.Current.Value);
             if (_hello is { } before && before.Node != accepted.Node)
                 throw new RpcException(new Status(
                     StatusCode.InvalidArgument, $"the stream is that of node {before.Node}, not of {accepted.Node}"));
@@ -105,11 +105,10 @@ internal sealed partial class MeshService
         {
             while (await requests.MoveNext(cancellationToken))
             {
-                service.RequireNode(context, session.Node); // a token that was taken away ends the stream
                 switch (requests.Current.KindCase)
                 {
                     case AgentMessage.KindOneofCase.Hello:
-                        session.Hello(Admit(requests.Current.Hello));
+                        session.Hello(await AdmitAsync(requests.Current.Hello));
                         break;
                     case AgentMessage.KindOneofCase.Report:
                         session.Report(requests.Current.Report, service._plans.Published.Value.Plan);
@@ -124,7 +123,6 @@ internal sealed partial class MeshService
         private async Task SendAsync(string node, CancellationToken cancellationToken)
         {
             var sent = await PlanWithAsync(node, cancellationToken);
-            service.RequireNode(context, node);
             await responses.WriteAsync(new OperatorMessage { Full = sent.Plan.ForNode(node, sent.Revision) }, cancellationToken);
             service._metrics.FullSent();
 
@@ -136,12 +134,17 @@ internal sealed partial class MeshService
 
                 if (seen.Plan.DeltaFrom(sent.Plan, sent.Revision, node, seen.Revision) is { } delta)
                 {
-                    service.RequireNode(context, node);
                     await responses.WriteAsync(new OperatorMessage { Delta = delta }, cancellationToken);
                     service._metrics.DeltaSent(delta);
                     sent = seen;
                 }
             }
+        }
+
+        private static void RequireNode(Caller caller, string node)
+        {
+            if (!caller.MaySpeakFor(node))
+                throw new RpcException(new Status(StatusCode.PermissionDenied, $"the token is not for node {node} any more"));
         }
 
         private async Task<PublishedPlan> PlanWithAsync(string node, CancellationToken cancellationToken)

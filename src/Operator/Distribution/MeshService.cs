@@ -11,7 +11,7 @@ internal sealed partial class MeshService(
     ICluster cluster,
     PlanLoop plans,
     AgentRegistry agents,
-    TokenFile tokens,
+    IAuthenticator authenticator,
     OperatorMetrics metrics,
     IHostApplicationLifetime lifetime,
     ILogger<MeshService> logger) : Mesh.MeshBase
@@ -23,9 +23,6 @@ internal sealed partial class MeshService(
     private readonly IHostApplicationLifetime _lifetime = lifetime;
     private readonly ILogger _logger = logger;
 
-    /// <summary>For so long may a stream outlive its token.</summary>
-    private static readonly TimeSpan TokenInterval = TimeSpan.FromSeconds(1);
-
     /// <summary>A tool need not see every packet counter move.</summary>
     private static readonly TimeSpan StatusInterval = TimeSpan.FromMilliseconds(250);
 
@@ -36,7 +33,7 @@ internal sealed partial class MeshService(
         // whoever proves nothing is answered before anything of theirs is read
         try
         {
-            Authenticate(context);
+            await AuthenticateAsync(context);
         }
         catch (RpcException e)
         {
@@ -52,25 +49,25 @@ internal sealed partial class MeshService(
     public override async Task WatchStatus(
         WatchStatusRequest request, IServerStreamWriter<MeshStatus> responseStream, ServerCallContext context)
     {
-        RequireTool(context);
+        await RequireToolAsync(context);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _lifetime.ApplicationStopping);
+        var guarding = UntilRefusedAsync(context, RequireTool, ended.Token);
         try
         {
             await FirstPlanAsync(ended.Token);
             while (true)
             {
-                RequireTool(context); // also of a stream that is open already
                 var (published, known) = (_plans.Published.Value, _agents.Agents.Value);
                 await responseStream.WriteAsync(StatusView.Of(published, known), ended.Token);
                 await Task.Delay(StatusInterval, ended.Token);
 
                 using var changed = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
-                await Task.WhenAny(
+                var next = await Task.WhenAny(
                     _plans.Published.NextAsync(published, changed.Token),
                     _agents.Agents.NextAsync(known, changed.Token),
-                    UntilRefusedAsync(() => RequireTool(context), changed.Token));
+                    guarding);
                 await changed.CancelAsync();
-                ended.Token.ThrowIfCancellationRequested();
+                await next;
             }
         }
         catch (OperationCanceledException) when (ended.IsCancellationRequested)
@@ -78,12 +75,17 @@ internal sealed partial class MeshService(
             if (!context.CancellationToken.IsCancellationRequested)
                 throw Stopping();
         }
+        finally
+        {
+            await ended.CancelAsync();
+            await guarding.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <inheritdoc/>
     public override async Task<PeerConfigFile> GetPeerConfig(GetPeerConfigRequest request, ServerCallContext context)
     {
-        RequireTool(context);
+        await RequireToolAsync(context);
         var plan = (await FirstPlanAsync(context.CancellationToken)).Plan;
         var outcomes = plan.Outcomes.Where(outcome => outcome.Name == request.Peer).OrderByDescending(outcome => outcome.Kind).ToList();
         return outcomes switch
@@ -97,35 +99,51 @@ internal sealed partial class MeshService(
         };
     }
 
-    private Caller Authenticate(ServerCallContext context)
+    /// <exception cref="RpcException">Nobody known is calling, or that cannot be found out now.</exception>
+    private async ValueTask<Caller> AuthenticateAsync(ServerCallContext context)
     {
-        if (tokens.Authenticate(context.RequestHeaders.GetValue("authorization")) is { } caller)
-            return caller;
+        try
+        {
+            if (await authenticator.AuthenticateAsync(context.RequestHeaders.GetValue("authorization"), context.CancellationToken) is { } caller)
+                return caller;
+        }
+        catch (RpcException e) when (e.StatusCode == StatusCode.Unauthenticated)
+        {
+            Log.Unauthenticated(_logger, context.Method, context.Peer);
+            throw;
+        }
 
         Log.Unauthenticated(_logger, context.Method, context.Peer);
         throw new RpcException(new Status(StatusCode.Unauthenticated, "the call needs a known token: authorization: Bearer TOKEN"));
     }
 
-    /// <summary>The caller of an open stream, too, must be known and for the node.</summary>
-    private void RequireNode(ServerCallContext context, string node)
-    {
-        if (!Authenticate(context).MaySpeakFor(node))
-            throw new RpcException(new Status(StatusCode.PermissionDenied, $"the token is not for node {node} any more"));
-    }
-
-    /// <summary>Checks now and then; ends only by an exception. A silent stream is to end too when its token does.</summary>
-    private static async Task UntilRefusedAsync(Action check, CancellationToken cancellationToken)
+    /// <summary>
+    /// Whether the caller of an open stream is still known and allowed what it does, silent or not; ends only by an exception. What
+    /// cannot be found out ends no stream.
+    /// </summary>
+    /// <param name="require">Throws if this caller may not do it (any more).</param>
+    private async Task UntilRefusedAsync(ServerCallContext context, Action<Caller> require, CancellationToken cancellationToken)
     {
         while (true)
         {
-            await Task.Delay(TokenInterval, cancellationToken);
-            check();
+            // not all streams that opened together ask together
+            await Task.Delay(authenticator.RecheckInterval * (0.5 + (Random.Shared.NextDouble() / 2)), cancellationToken);
+            try
+            {
+                require(await AuthenticateAsync(context));
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.Unavailable)
+            {
+                // whoever was good when it came stays so while nobody can say
+            }
         }
     }
 
-    private void RequireTool(ServerCallContext context)
+    private async Task RequireToolAsync(ServerCallContext context) => RequireTool(await AuthenticateAsync(context));
+
+    private static void RequireTool(Caller caller)
     {
-        if (!Authenticate(context).IsAnyNode)
+        if (!caller.IsTool && !caller.IsReplica)
             throw new RpcException(new Status(StatusCode.PermissionDenied, "the token is for one node; tools need a token for *"));
     }
 

@@ -5,20 +5,12 @@ using WgMesh.Operator.State;
 
 namespace WgMesh.Operator.Distribution;
 
-/// <summary>Who is calling.</summary>
-/// <param name="IsAnyNode">May speak for every node, and use what tools use.</param>
-/// <param name="Nodes">The nodes it may speak for.</param>
-internal sealed record Caller(bool IsAnyNode, ImmutableHashSet<string> Nodes)
-{
-    public bool MaySpeakFor(string node) => IsAnyNode || Nodes.Contains(node);
-}
-
 /// <summary>
 /// The tokens that callers prove themselves with: a file of lines <c>TOKEN NODE</c>, where the node <c>*</c> stands for all nodes and
 /// for tools; empty lines and lines that begin with <c>#</c> say nothing. Read again whenever it changed; a file that cannot be
 /// read leaves the tokens as they were. Thread-safe.
 /// </summary>
-internal sealed class TokenFile
+internal sealed class TokenFile : IAuthenticator
 {
     private readonly string _path;
     private readonly ILogger _logger;
@@ -44,8 +36,13 @@ internal sealed class TokenFile
             AtomicFile.Write(path, Encoding.UTF8.GetBytes($"{RandomNumberGenerator.GetHexString(64, lowercase: true)} *\n"));
     }
 
-    /// <summary>Who calls with this <c>authorization</c> header; null if nobody known does.</summary>
-    public Caller? Authenticate(string? authorization)
+    /// <inheritdoc/>
+    public TimeSpan RecheckInterval => TimeSpan.FromSeconds(1);
+
+    /// <inheritdoc/>
+    public ValueTask<Caller?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken) => new(Authenticate(authorization));
+
+    private Caller? Authenticate(string? authorization)
     {
         const string scheme = "Bearer ";
         if (authorization is null || !authorization.StartsWith(scheme, StringComparison.OrdinalIgnoreCase))
@@ -61,7 +58,8 @@ internal sealed class TokenFile
                 nodes.Add(entry.Node);
         }
 
-        return nodes.Count == 0 ? null : new Caller(nodes.Contains("*"), nodes.ToImmutable());
+        var isAnyNode = nodes.Contains("*");
+        return nodes.Count == 0 ? null : new Caller { Nodes = nodes.ToImmutable(), IsAnyNode = isAnyNode, IsTool = isAnyNode };
     }
 
     private ImmutableArray<Entry> Current()

@@ -68,6 +68,7 @@ internal static class OperatorHost
                 TokenFile.CreateIfMissing(path);
             return new TokenFile(path, provider.GetRequiredService<ILogger<TokenFile>>());
         });
+        services.AddSingleton<IAuthenticator>(provider => provider.GetRequiredService<TokenFile>());
         services.AddSingleton(provider =>
         {
             provider.GetRequiredService<StateFolder>();

@@ -11,18 +11,18 @@ public sealed class TokenFileTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_token_may_be_for_several_nodes()
+    public async Task A_token_may_be_for_several_nodes()
     {
         var tokens = Open("# comment\n\nsecret a\nsecret\tb\r\n other  c \n");
 
-        Assert.Equal(["a", "b"], tokens.Authenticate("Bearer secret")!.Nodes.Order());
-        Assert.Equal(["c"], tokens.Authenticate("bearer other")!.Nodes);
-        Assert.False(tokens.Authenticate("Bearer secret")!.IsAnyNode);
-        Assert.Null(tokens.Authenticate("Bearer"));
-        Assert.Null(tokens.Authenticate("Basic secret"));
-        Assert.Null(tokens.Authenticate("secret"));
-        Assert.Null(tokens.Authenticate("Bearer #"));
-        Assert.Null(tokens.Authenticate(null));
+        Assert.Equal(["a", "b"], (await AuthenticateAsync(tokens, "Bearer secret"))!.Nodes.Order());
+        Assert.Equal(["c"], (await AuthenticateAsync(tokens, "bearer other"))!.Nodes);
+        Assert.False((await AuthenticateAsync(tokens, "Bearer secret"))!.IsAnyNode);
+        Assert.Null(await AuthenticateAsync(tokens, "Bearer"));
+        Assert.Null(await AuthenticateAsync(tokens, "Basic secret"));
+        Assert.Null(await AuthenticateAsync(tokens, "secret"));
+        Assert.Null(await AuthenticateAsync(tokens, "Bearer #"));
+        Assert.Null(await AuthenticateAsync(tokens, null));
     }
 
     [Theory]
@@ -36,19 +36,19 @@ public sealed class TokenFileTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_could_not_be_read_is_read_when_it_can_be_though_it_looks_the_same()
+    public async Task A_file_that_could_not_be_read_is_read_when_it_can_be_though_it_looks_the_same()
     {
         var tokens = Open("secret a\n");
         var path = _folder["tokens"];
         File.WriteAllText(path, "secretly\n"); // as long as the next one, and as old
         File.SetLastWriteTimeUtc(path, DateTime.UnixEpoch);
-        Assert.NotNull(tokens.Authenticate("Bearer secret"));
-        Assert.NotNull(tokens.Authenticate("Bearer secret"));
+        Assert.NotNull(await AuthenticateAsync(tokens, "Bearer secret"));
+        Assert.NotNull(await AuthenticateAsync(tokens, "Bearer secret"));
         Assert.Single(_log.Lines, line => line.Contains("could not be read anew", StringComparison.Ordinal));
 
         File.WriteAllText(path, "better a\n");
         File.SetLastWriteTimeUtc(path, DateTime.UnixEpoch);
-        Assert.NotNull(tokens.Authenticate("Bearer better"));
+        Assert.NotNull(await AuthenticateAsync(tokens, "Bearer better"));
     }
 
     [Theory]
@@ -63,7 +63,7 @@ public sealed class TokenFileTests : IDisposable
     }
 
     [Fact]
-    public void A_file_is_made_with_one_random_token_and_kept()
+    public async Task A_file_is_made_with_one_random_token_and_kept()
     {
         TokenFile.CreateIfMissing(_folder["made"]);
         var text = File.ReadAllText(_folder["made"]);
@@ -71,8 +71,11 @@ public sealed class TokenFileTests : IDisposable
 
         Assert.Equal(text, File.ReadAllText(_folder["made"]));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder["made"]));
-        Assert.True(new TokenFile(_folder["made"], _log).Authenticate("Bearer " + text.Split(' ')[0])!.IsAnyNode);
+        Assert.True((await AuthenticateAsync(new TokenFile(_folder["made"], _log), "Bearer " + text.Split(' ')[0]))!.IsAnyNode);
     }
+
+    private static async Task<Caller?> AuthenticateAsync(TokenFile tokens, string? header) =>
+        await tokens.AuthenticateAsync(header, CancellationToken.None);
 
     private TokenFile Open(string text, UnixFileMode mode = UnixFileMode.UserRead)
     {
