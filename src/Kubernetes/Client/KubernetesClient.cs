@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 
 namespace WgMesh.Kubernetes;
@@ -73,6 +74,15 @@ public sealed class KubernetesClientConfiguration
 
     /// <summary>The namespace of the pod or of the context; "default" if none is said.</summary>
     public string Namespace { get; init; } = "default";
+
+    /// <summary>The authorities that the server's certificate is checked against; null: the system's.</summary>
+    public X509Certificate2Collection? SslCaCerts { get; init; }
+
+    /// <summary>With its private key; null: none.</summary>
+    public X509Certificate2? ClientCertificate { get; init; }
+
+    /// <summary>The bearer token; null: none, or from elsewhere.</summary>
+    public string? AccessToken { get; init; }
 }
 
 /// <summary>A kubeconfig that cannot be used.</summary>
