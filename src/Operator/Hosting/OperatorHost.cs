@@ -79,6 +79,7 @@ internal static class OperatorHost
                 provider.GetRequiredService<ILogger<ServingCertificate>>());
         });
         services.AddSingleton<AgentRegistry>();
+        services.AddSingleton(Leader.Alone());
         services.AddSingleton<OperatorMetrics>();
         services.AddSingleton<PlanLoop>();
         services.AddHostedService(provider => provider.GetRequiredService<PlanLoop>());
