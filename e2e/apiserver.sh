@@ -53,14 +53,17 @@ api_start_etcd() {
     --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 --initial-cluster default=http://127.0.0.1:2380
 }
 
-# the admission that is left out waits for the secrets of a controller that is not here
 api_start_server() {
+  local newly=()
+  # two families of pod CIDRs were behind a gate then
+  [[ $("$WGMESH_KUBERNETES/kube-apiserver" --version) == *v1.20.* ]] && newly+=(--feature-gates=IPv6DualStack=true)
+  # the admission that is left out waits for the secrets of a controller that is not here
   api_run apiserver "$WGMESH_KUBERNETES/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 --bind-address="$api_address" --secure-port=6443 \
     --advertise-address="$api_address" --endpoint-reconciler-type=none \
     --tls-cert-file="$API/apiserver.crt" --tls-private-key-file="$API/apiserver.key" --client-ca-file="$API/ca.crt" \
     --service-account-issuer=https://kubernetes.default.svc --service-account-signing-key-file="$API/serviceaccount.key" \
     --service-account-key-file="$API/serviceaccount.pub" --authorization-mode=RBAC --service-cluster-ip-range=10.96.0.0/16 \
-    --disable-admission-plugins=ServiceAccount
+    --disable-admission-plugins=ServiceAccount "${newly[@]}"
 }
 
 api_ready() { api_at curl -fsS -m 10 --cacert "$API/ca.crt" --cert "$API/admin.crt" --key "$API/admin.key" "$api_url/readyz"; }
