@@ -123,7 +123,7 @@ internal sealed partial class MeshService
         private async Task SendAsync(string node, CancellationToken cancellationToken)
         {
             var sent = await PlanWithAsync(node, cancellationToken);
-            await responses.WriteAsync(new OperatorMessage { Full = sent.Plan.ForNode(node, sent.Revision) }, cancellationToken);
+            await responses.WriteSerializedAsync(sent.Plan.ConfigFor(node, sent.Revision)!.Bytes, cancellationToken);
             service._metrics.FullSent();
 
             for (var seen = sent; ;)
@@ -132,9 +132,9 @@ internal sealed partial class MeshService
                 if (ReferenceEquals(seen.Plan, sent.Plan) || !IsFor(seen, node))
                     continue;
 
-                if (seen.Plan.DeltaFrom(sent.Plan, sent.Revision, node, seen.Revision) is { } delta)
+                if (seen.Plan.ChangeFor(sent.Plan, sent.Revision, node, seen.Revision) is { } delta)
                 {
-                    await responses.WriteAsync(new OperatorMessage { Delta = delta }, cancellationToken);
+                    await responses.WriteSerializedAsync(delta.Bytes, cancellationToken);
                     service._metrics.DeltaSent(delta);
                     sent = seen;
                 }

@@ -114,6 +114,7 @@ internal sealed record PeerRecord
 
     public required DateTimeOffset Created { get; init; }
 
+    /// <summary>The default value: none is declared, and the peer is refused.</summary>
     public required PublicKey PublicKey { get; init; }
 
     /// <summary>"host:port", the host a name or an address (IPv6 in brackets); null if the peer calls first.</summary>
@@ -158,8 +159,11 @@ internal sealed record Announcement(PublicKey PublicKey, ImmutableArray<string> 
     /// <summary>The protocol versions that the node speaks.</summary>
     public VersionSet Versions { get; init; } = VersionSet.One;
 
+    /// <summary>Of the object that the announcement is kept in: grows with every change of its spec; 0: nobody counts.</summary>
+    public long Generation { get; init; }
+
     public bool Equals(Announcement? other) =>
-        other is not null && PublicKey == other.PublicKey && Since == other.Since && Versions == other.Versions
+        other is not null && PublicKey == other.PublicKey && Since == other.Since && Versions == other.Versions && Generation == other.Generation
             && Endpoints.SequenceEqual(other.Endpoints, StringComparer.Ordinal);
 
     public override int GetHashCode() => HashCode.Combine(PublicKey, Since, Endpoints.Length);
