@@ -2,7 +2,7 @@ using Grpc.Core;
 
 namespace WgMesh.Operator;
 
-/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process.</summary>
+/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process, 7xx trust.</summary>
 internal static partial class Log
 {
     [LoggerMessage(101, LogLevel.Information, "Read {File}: {Objects} objects in force, {Problems} problems")]
@@ -22,6 +22,12 @@ internal static partial class Log
 
     [LoggerMessage(106, LogLevel.Error, "What node {Node} announced could not be kept: {Reason}")]
     public static partial void AnnouncementNotKept(ILogger logger, string node, string reason);
+
+    [LoggerMessage(107, LogLevel.Warning, "{Problem}")]
+    public static partial void ObjectProblem(ILogger logger, string problem);
+
+    [LoggerMessage(108, LogLevel.Warning, "Secret {Namespace}/{Name} could not be read, what it said before stays in force: {Reason}")]
+    public static partial void SecretNotRead(ILogger logger, string @namespace, string name, string reason);
 
     [LoggerMessage(201, LogLevel.Information, "Plan {Revision}: {Nodes} nodes, {Peers} peers, {Conflicts} conflicts")]
     public static partial void PlanPublished(ILogger logger, ulong revision, int nodes, int peers, int conflicts);

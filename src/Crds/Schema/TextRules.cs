@@ -200,3 +200,29 @@ internal sealed partial class SecretKeyTextAttribute() : TextRuleAttribute("^[-.
     [GeneratedRegex(@"^[-._a-zA-Z0-9]+\z")]
     private static partial Regex Whole();
 }
+
+/// <summary>The key of a label: a name, which a DNS subdomain and a slash may come before.</summary>
+internal sealed partial class LabelKeyTextAttribute() : TextRuleAttribute($@"^({ObjectNameTextAttribute.Label}(\.{ObjectNameTextAttribute.Label})*/)?{Name}$", maxLength: 317)
+{
+    internal const string Name = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+
+    public override string? Problem(string text) =>
+        text.Length <= MaxLength && text.IndexOf('/', StringComparison.Ordinal) <= 253 && Whole().IsMatch(text)
+            ? null
+            : $"has the key {MessageText.Quote(text)}, which no label can have; a key is such as zone or topology.kubernetes.io/zone";
+
+    [GeneratedRegex($@"^({ObjectNameTextAttribute.Label}(\.{ObjectNameTextAttribute.Label})*/)?{Name}\z")]
+    private static partial Regex Whole();
+}
+
+/// <summary>The value of a label; it may be empty.</summary>
+internal sealed partial class LabelValueTextAttribute() : TextRuleAttribute($"^({LabelKeyTextAttribute.Name})?$", maxLength: 63, minLength: 0)
+{
+    public override string? Problem(string text) =>
+        Whole().IsMatch(text)
+            ? null
+            : $"{MessageText.Quote(text)} is not the value of a label: at most {MaxLength} letters, digits, \"-\", \"_\" and \".\", with a letter or digit at both ends";
+
+    [GeneratedRegex($@"^({LabelKeyTextAttribute.Name})?\z")]
+    private static partial Regex Whole();
+}

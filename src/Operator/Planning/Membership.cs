@@ -109,7 +109,7 @@ internal sealed class Membership
                 Created = peer.Created,
                 Peer = peer,
                 Generation = peer.Generation,
-                PublicKey = peer.PublicKey == default ? null : peer.PublicKey,
+                PublicKey = peer.PublicKey,
                 KeySince = peer.Created,
             });
         }
@@ -135,12 +135,6 @@ internal sealed class Membership
         {
             member.Refuse(PeerReason.NameTaken,
                 $"metadata.name: the peer of Node {peer.Name} has this name; choose another, or set spec.nodeName to pin its key");
-        }
-        else if (peer.PublicKey == default)
-        {
-            member.Refuse(PeerReason.NoPublicKey, "spec.publicKey: is missing; "
-                + (peer.NodeName is null ? "only a node announces its own" : "leave it to the operator to make the peer of a node")
-                + ": put the 44 characters there that `wg pubkey` prints");
         }
         else if (peer.NodeName is { } name)
         {

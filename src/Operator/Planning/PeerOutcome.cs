@@ -29,9 +29,6 @@ internal static class PeerReason
     /// <summary>A node whose agent has not announced a key yet.</summary>
     public const string Waiting = "Waiting";
 
-    /// <summary>Refused: no public key is declared, and it is not a node that could announce one.</summary>
-    public const string NoPublicKey = "NoPublicKey";
-
     /// <summary>Refused: the public key belongs to another peer.</summary>
     public const string DuplicatePublicKey = "DuplicatePublicKey";
 
@@ -50,7 +47,7 @@ internal static class PeerReason
     /// <summary>Refused, and it keeps its prefixes: no node that is served has the labels of its gateways.</summary>
     public const string NoGateway = "NoGateway";
 
-    /// <summary>Refused: a field has a value that cannot be.</summary>
+    /// <summary>Refused: a field has a value that cannot be, or lacks one that has to be.</summary>
     public const string Invalid = "Invalid";
 
     /// <summary>Served without some of its allowed IPs: they overlap the cluster's, or belong to another peer.</summary>

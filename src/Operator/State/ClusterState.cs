@@ -114,7 +114,6 @@ internal sealed record PeerRecord
 
     public required DateTimeOffset Created { get; init; }
 
-    /// <summary>The default value: none is declared, and the peer is refused.</summary>
     public required PublicKey PublicKey { get; init; }
 
     /// <summary>"host:port", the host a name or an address (IPv6 in brackets); null if the peer calls first.</summary>

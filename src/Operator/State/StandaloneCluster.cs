@@ -134,21 +134,24 @@ internal sealed class StandaloneCluster : ICluster
             .DistinctBy(secret => (secret.NamespaceOrDefault(), secret.Metadata.Name)) // the manifests give each once
             .ToDictionary(secret => (secret.NamespaceOrDefault(), secret.Metadata.Name));
 
+        var problems = manifests.Problems.ToList();
+        var declared = peers.Select(peer => Records.From(
+            peer.Spec, peer.Metadata.Name, Since(peer, peersBefore, _kept.PeerSince), generation: 0, Secret.DefaultNamespace)).ToImmutableArray();
         return new ClusterState
         {
             Mesh = manifests.Objects.OfType<WireGuardMesh>().FirstOrDefault() is { } mesh
                 ? MeshRecord.From(mesh.Spec, GenerationOf(mesh))
                 : MeshRecord.Default,
-            Nodes = [.. nodes.Select(node => NodeFrom(node, Since(node, nodesBefore, _kept.NodeSince)))],
-            Peers = [.. peers.Select(peer => PeerFrom(peer, Since(peer, peersBefore, _kept.PeerSince)))],
+            Nodes = [.. nodes.Select(node => Records.From(node, Since(node, nodesBefore, _kept.NodeSince), problems.Add))],
+            Peers = declared,
             Announcements = _kept.Announcements,
             Addresses = _kept.Addresses,
-            PresharedKeys = peers
-                .Select(peer => peer.Spec.PresharedKeySecretRef).OfType<SecretKeyReference>().Select(ReferenceTo).Distinct()
+            PresharedKeys = declared
+                .Select(peer => peer.PresharedKey).OfType<SecretReference>().Distinct()
                 .Select(reference => (Reference: reference, Key: Find(reference)))
                 .Where(found => found.Key is not null)
                 .ToImmutableDictionary(found => found.Reference, found => found.Key!),
-            Problems = [.. manifests.Problems, .. nodes.SelectMany(AddressProblems)],
+            Problems = [.. problems],
         };
 
         // an API server stamps what is created: here the first sight of an object counts
@@ -170,43 +173,4 @@ internal sealed class StandaloneCluster : ICluster
             _mesh = new KeptMesh { Generation = (_mesh?.Generation ?? 0) + 1, Spec = mesh.Spec };
         return mesh.Metadata.Generation ?? _mesh.Generation;
     }
-
-    private static NodeRecord NodeFrom(Node node, DateTimeOffset since) => new()
-    {
-        Name = node.Metadata.Name,
-        Created = since,
-        PodCidrs = Parsing.Prefixes(node.Spec.PodCidrs),
-        Labels = node.Metadata.Labels.ToImmutableSortedDictionary(StringComparer.Ordinal),
-        HostAddresses = [.. Parsing.Prefixes(node.Status.Addresses
-            .Where(address => address.Type is "InternalIP" or "ExternalIP" && Parsing.IsPlainAddress(address.Address))
-            .Select(address => address.Address))],
-        Address = AddressOf(node, "InternalIP") ?? AddressOf(node, "ExternalIP"),
-    };
-
-    private static string? AddressOf(Node node, string type) =>
-        node.Status.Addresses.FirstOrDefault(address => address.Type == type && Parsing.IsPlainAddress(address.Address))?.Address;
-
-    // an agent refuses a configuration with such an endpoint as a whole
-    private static IEnumerable<string> AddressProblems(Node node) => node.Status.Addresses
-        .Where(address => address.Type is "InternalIP" or "ExternalIP" && !Parsing.IsPlainAddress(address.Address))
-        .Select(address => $"Node/{node.Metadata.Name}: status.addresses: the {address.Type} is not an address such as 192.0.2.1 or 2001:db8::1; " +
-            "it is not used");
-
-    private static PeerRecord PeerFrom(WireGuardPeer peer, DateTimeOffset since) => new()
-    {
-        Name = peer.Metadata.Name,
-        Created = since,
-        PublicKey = PublicKey.TryParseBase64(peer.Spec.PublicKey ?? "", out var key) ? key : default,
-        Endpoint = peer.Spec.Endpoint?.ToString(),
-        AllowedIps = Parsing.Prefixes(peer.Spec.AllowedIPs),
-        PersistentKeepalive = (ushort?)peer.Spec.PersistentKeepalive,
-        PresharedKey = peer.Spec.PresharedKeySecretRef is { } reference ? ReferenceTo(reference) : null,
-        GatewaySelector = peer.Spec.Gateways?.NodeSelector.ToImmutableSortedDictionary(StringComparer.Ordinal),
-        Generation = peer.Metadata.Generation ?? 0,
-        NodeName = peer.Spec.NodeName,
-        Versions = VersionSet.Of(peer.Spec.ProtocolVersions),
-    };
-
-    private static SecretReference ReferenceTo(SecretKeyReference reference) =>
-        new(string.IsNullOrEmpty(reference.Namespace) ? Secret.DefaultNamespace : reference.Namespace, reference.Name, reference.Key);
 }

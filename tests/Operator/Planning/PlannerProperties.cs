@@ -6,7 +6,6 @@ using WgMesh.Engine.Routing;
 using WgMesh.Operator.Planning;
 using WgMesh.Operator.State;
 using WgMesh.Rpc;
-using WgMesh.Tests.Shared;
 using static WgMesh.Operator.Tests.Planning.Clusters;
 
 namespace WgMesh.Operator.Tests.Planning;
