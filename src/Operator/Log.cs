@@ -62,6 +62,24 @@ internal static partial class Log
     [LoggerMessage(308, LogLevel.Warning, "{Path} has mode {Mode}: others can read the tokens; chmod 600 it")]
     public static partial void TokensExposed(ILogger logger, string path, string mode);
 
+    [LoggerMessage(320, LogLevel.Information, "The leader {Address} is told of this replica's agents")]
+    public static partial void LeaderFollowed(ILogger logger, string address);
+
+    [LoggerMessage(321, LogLevel.Warning, "The leader {Address} cannot be told of this replica's agents; it is tried again: {Reason}")]
+    public static partial void LeaderNotReached(ILogger logger, string address, string reason);
+
+    [LoggerMessage(322, LogLevel.Information, "Replica {Replica} tells of its agents")]
+    public static partial void ReplicaCame(ILogger logger, string replica);
+
+    [LoggerMessage(323, LogLevel.Information, "Replica {Replica} tells no more; its {Agents} agents count as away unless they come back within {Seconds} s")]
+    public static partial void ReplicaLeft(ILogger logger, string replica, int agents, double seconds);
+
+    [LoggerMessage(324, LogLevel.Warning, "An agent that replica {Replica} told of was refused: {Detail}")]
+    public static partial void ReplicasAgentRefused(ILogger logger, string replica, string detail);
+
+    [LoggerMessage(325, LogLevel.Warning, "The leader {Address} cannot be asked for the mesh's status, what is known here is shown: {Reason}")]
+    public static partial void StatusNotRelayed(ILogger logger, string address, string reason);
+
     [LoggerMessage(401, LogLevel.Information, "Made the certificate authority {Path}; agents and tools need it to know this operator")]
     public static partial void AuthorityMade(ILogger logger, string path);
 

@@ -42,6 +42,8 @@ internal static class SchemaBuilder
         var initial = type.CreateObject!();
         foreach (var property in type.Properties)
         {
+            if (property.IsExtensionData)
+                continue; // it holds what no field is for
             var field = BuildField(property.PropertyType, type.Options);
             ReadAttributes(field, property.AttributeProvider!);
             if (property.AttributeProvider!.IsDefined(typeof(RequiredAttribute), inherit: false))

@@ -46,7 +46,8 @@ internal sealed class OperatorMetrics : IDisposable
         _meter.CreateObservableGauge("wgmesh.operator.manifest.problems", () => (long)_published.Problems.Length, "{problem}",
             "Problems in the manifests.");
         _meter.CreateObservableGauge("wgmesh.operator.agents.connected",
-            () => agents.Agents.Value.Values.LongCount(agent => agent.IsConnected), "{agent}", "Agents with a stream.");
+            () => agents.Agents.Value.Values.LongCount(agent => agent is { IsConnected: true, Replica: null }), "{agent}",
+            "Agents with a stream to this replica.");
         _meter.CreateObservableGauge("wgmesh.operator.peers", PeersByOutcome, "{peer}", "Peers by kind and by what became of them.");
     }
 
