@@ -23,7 +23,7 @@ if [[ -z $fast ]]; then
   [[ $(id -u) == 0 ]] || fail "namespaces and TUNs take root: sudo ./test.sh, or ./test.sh --fast"
   e2e/packages.sh wireguard-tools:wg iproute2:ip iputils-ping:ping tcpdump:tcpdump curl:curl prometheus:promtool \
     nodejs:node npm:npm util-linux:nsenter procps:sysctl qemu-system-x86:qemu-system-x86_64 busybox-static:busybox cpio:cpio \
-    kmod:depmod nftables:nft conntrack:conntrack
+    kmod:depmod nftables:nft conntrack:conntrack etcd-server:etcd openssl:openssl
   export SIMULATION_SEEDS=2000
   # without it the tests that need it fail, and say why
   if WGMESH_WIREGUARD_GO=$(e2e/wireguard-go.sh); then
@@ -33,6 +33,14 @@ if [[ -z $fast ]]; then
   if WGMESH_KERNEL_PEER=$(e2e/kernel-peer.sh); then
     export WGMESH_KERNEL_PEER
     ok "a Linux kernel with WireGuard in ${WGMESH_KERNEL_PEER##*/}"
+  fi
+  if WGMESH_KUBERNETES=$(e2e/kubernetes.sh); then
+    export WGMESH_KUBERNETES
+    ok "kube-apiserver: $("$WGMESH_KUBERNETES/kube-apiserver" --version)"
+  fi
+  if WGMESH_KUBECTL=$(e2e/kubectl.sh); then
+    export WGMESH_KUBECTL
+    ok "kubectl: $("$WGMESH_KUBECTL" version --client | head -1)"
   fi
 fi
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using WgMesh.Crds;
 
 namespace WgMesh.Cli;
 
@@ -23,13 +22,6 @@ internal static class CommandLine
         ValidateCommand.Create(),
         StatusCommand.Create(),
         PeerConfigCommand.Create(),
-        CrdsCommand(),
+        CrdsCommand.Create(),
     };
-
-    private static Command CrdsCommand()
-    {
-        var command = new Command("crds", "Prints the custom resource definitions as YAML, for kubectl apply -f -.");
-        command.SetAction(parsed => parsed.InvocationConfiguration.Output.Write(CrdYaml.Generate()));
-        return command;
-    }
 }

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using WgMesh.Kubernetes;
@@ -6,24 +7,79 @@ using WgMesh.Kubernetes;
 namespace WgMesh.Crds;
 
 /// <summary>
-/// Writes the CustomResourceDefinitions of <see cref="WireGuardPeer"/> and <see cref="WireGuardMesh"/> from the C# types. Only what
-/// apiextensions.k8s.io/v1 of Kubernetes 1.20 knows is written.
+/// Writes the CustomResourceDefinitions of <see cref="WireGuardPeer"/> and <see cref="WireGuardMesh"/> from the C# types, for an API
+/// server of a certain version. Kubernetes 1.20 refuses fields that it does not know, so what is newer depends on the version.
 /// </summary>
 public static class CrdYaml
 {
-    /// <summary>Where the chart keeps what <see cref="Generate"/> returns, from the root of the repository.</summary>
-    public const string ChartPath = "deploy/helm/wgmesh/crds/wgmesh.io.yaml";
+    /// <summary>Where the chart keeps what <see cref="ChartTemplate"/> returns, from the root of the repository.</summary>
+    public const string ChartPath = "deploy/helm/wgmesh/templates/crds.yaml";
 
-    /// <summary>Run at the root of the repository, puts what <see cref="Generate"/> returns into the chart.</summary>
-    public const string RegenerateCommand = $"dotnet run --project src/Cli -- crds > {ChartPath}";
+    /// <summary>Run at the root of the repository, puts what <see cref="ChartTemplate"/> returns into the chart.</summary>
+    public const string RegenerateCommand = $"dotnet run --project src/Cli -- crds --chart-template > {ChartPath}";
+
+    /// <summary>The oldest version of Kubernetes that there are definitions for.</summary>
+    public static Version Oldest { get; } = new(1, 20);
+
+    /// <summary>The first version of Kubernetes whose API server evaluates x-kubernetes-validations without being asked to.</summary>
+    private static Version FirstWithCel { get; } = new(1, 25);
+
+    private static JsonTypeInfo[] Types => [CrdsJson.Default.WireGuardPeer, CrdsJson.Default.WireGuardMesh];
 
     /// <summary>One YAML file with both definitions.</summary>
-    public static string Generate() =>
-        $"# Generated from the C# types in src/Crds; not to be edited. To write it anew: {RegenerateCommand}\n"
-        + string.Concat(new JsonTypeInfo[] { CrdsJson.Default.WireGuardPeer, CrdsJson.Default.WireGuardMesh }
-            .Select(type => $"---\n{YamlWriter.Write(Definition(type))}"));
+    /// <param name="server">The version of the API server, as major and minor; null: the newest.</param>
+    public static string Generate(Version? server = null) =>
+        string.Concat(Types.Select(type => $"---\n{YamlWriter.Write(Definition(type, server is null || server >= FirstWithCel ? Cel.With : Cel.Without))}"));
 
-    private static JsonObject Definition(JsonTypeInfo type)
+    /// <summary>The same as a template for Helm, which knows the version of the API server when it installs. Uninstalling keeps the definitions, and so every object.</summary>
+    public static string ChartTemplate() =>
+        $"{{{{- /* Generated from the C# types in src/Crds; not to be edited. To write it anew: {RegenerateCommand} */ -}}}}\n"
+        + string.Concat(Types.Select(type =>
+        {
+            var definition = Definition(type, Cel.Gated);
+            definition["metadata"]!["annotations"] = new JsonObject { ["helm.sh/resource-policy"] = "keep" };
+            return $"---\n{Gate(YamlWriter.Write(definition))}";
+        }));
+
+    /// <summary>Whether definitions are to hold CEL.</summary>
+    private enum Cel
+    {
+        Without,
+        With,
+
+        /// <summary>Both, one after the other, for <see cref="Gate"/>.</summary>
+        Gated,
+    }
+
+    /// <summary>Puts each x-kubernetes-validations under the condition that the server knows it, and what stands in for it, if anything, under the opposite.</summary>
+    private static string Gate(string yaml)
+    {
+        var gated = new StringBuilder();
+        string? open = null; // the indentation of the block that is under a condition
+        foreach (var line in yaml.TrimEnd('\n').Split('\n'))
+        {
+            var indentation = line[..^line.TrimStart(' ').Length];
+            // the entries of a list stand as deep as its name
+            if (open is not null && (indentation.Length < open.Length || (indentation.Length == open.Length && line[open.Length] != '-')))
+            {
+                var isInstead = line == $"{open}anyOf:";
+                gated.Append(isInstead ? "{{- else }}\n" : "{{- end }}\n");
+                open = isInstead ? open : null;
+            }
+
+            if (line.EndsWith(" x-kubernetes-validations:", StringComparison.Ordinal))
+            {
+                gated.Append($"{{{{- if semverCompare \">={FirstWithCel}-0\" .Capabilities.KubeVersion.Version }}}}\n");
+                open = indentation;
+            }
+
+            gated.Append(line).Append('\n');
+        }
+
+        return gated.ToString();
+    }
+
+    private static JsonObject Definition(JsonTypeInfo type, Cel cel)
     {
         var resource = type.Type.GetCustomAttribute<CustomResourceAttribute>()!;
         return new JsonObject
@@ -53,7 +109,7 @@ public static class CrdYaml
                     ["storage"] = true,
                     ["subresources"] = new JsonObject { ["status"] = new JsonObject() },
                     ["additionalPrinterColumns"] = new JsonArray([.. type.Type.GetCustomAttributes<PrinterColumnAttribute>().Select(Column)]),
-                    ["schema"] = new JsonObject { ["openAPIV3Schema"] = Root(type, resource) },
+                    ["schema"] = new JsonObject { ["openAPIV3Schema"] = Root(type, resource, cel) },
                 }),
             },
         };
@@ -67,10 +123,10 @@ public static class CrdYaml
         return written;
     }
 
-    private static JsonObject Root(JsonTypeInfo type, CustomResourceAttribute resource)
+    private static JsonObject Root(JsonTypeInfo type, CustomResourceAttribute resource, Cel cel)
     {
         var schema = SchemaBuilder.Build(type);
-        var written = Schema(schema);
+        var written = Schema(schema, cel);
 
         // the server knows metadata; a schema may only narrow its name
         var metadata = new JsonObject { ["type"] = "object" };
@@ -86,7 +142,7 @@ public static class CrdYaml
         return written;
     }
 
-    private static JsonObject Schema(FieldSchema schema)
+    private static JsonObject Schema(FieldSchema schema, Cel cel)
     {
         var written = new JsonObject();
         Put("description", schema.Description);
@@ -98,7 +154,7 @@ public static class CrdYaml
             FieldType.Integer => "integer",
             _ => "boolean",
         });
-        Put("format", schema.Format);
+        Put("format", schema.Format ?? schema.TextRule?.Format);
         Put("default", schema.Default?.DeepClone());
         Put("enum", schema.Enum.Count > 0 ? new JsonArray([.. schema.Enum.Select(value => (JsonNode)value)]) : null);
         Put("minimum", schema.Minimum);
@@ -106,7 +162,12 @@ public static class CrdYaml
         Put("pattern", schema.TextRule?.Pattern);
         Put("minLength", schema.TextRule?.MinLength);
         Put("maxLength", schema.TextRule?.MaxLength);
-        var (fewest, most) = schema.Type == FieldType.Array ? ("minItems", "maxItems") : ("minLength", "maxLength");
+        var (fewest, most) = schema.Type switch
+        {
+            FieldType.Array => ("minItems", "maxItems"),
+            FieldType.Map => ("minProperties", "maxProperties"),
+            _ => ("minLength", "maxLength"),
+        };
         Put(fewest, schema.MinLength);
         Put(most, schema.MaxLength);
         if (schema.ListMapKey is { } key)
@@ -117,13 +178,21 @@ public static class CrdYaml
 
         if (schema.Type == FieldType.Object)
         {
+            if (cel != Cel.Without && schema.Rules.Count > 0)
+                written["x-kubernetes-validations"] = new JsonArray([.. schema.Rules.Select(Validation)]);
+            foreach (var rule in cel == Cel.With ? [] : schema.Rules)
+            {
+                if (rule.WithoutCel is var (keyword, value))
+                    written.Add(keyword, value);
+            }
+
             if (schema.Required.Count > 0)
                 written["required"] = new JsonArray([.. schema.Required.Select(field => (JsonNode)field)]);
-            written["properties"] = new JsonObject(schema.Properties.Select(field => KeyValuePair.Create(field.Key, (JsonNode?)Schema(field.Value))));
+            written["properties"] = new JsonObject(schema.Properties.Select(field => KeyValuePair.Create(field.Key, (JsonNode?)Schema(field.Value, cel))));
         }
 
         if (schema.Items is { } items)
-            written[schema.Type == FieldType.Array ? "items" : "additionalProperties"] = Schema(items);
+            written[schema.Type == FieldType.Array ? "items" : "additionalProperties"] = Schema(items, cel);
         return written;
 
         void Put(string name, JsonNode? value)
@@ -132,4 +201,6 @@ public static class CrdYaml
                 written[name] = value;
         }
     }
+
+    private static JsonObject Validation(FieldsRuleAttribute rule) => new() { ["rule"] = rule.Cel, ["message"] = $"{rule.Field} {rule.Problem}" };
 }

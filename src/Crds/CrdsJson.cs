@@ -9,4 +9,5 @@ namespace WgMesh.Crds;
     UseStringEnumConverter = true)]
 [JsonSerializable(typeof(WireGuardPeer))]
 [JsonSerializable(typeof(WireGuardMesh))]
+[JsonSerializable(typeof(StoredResource))]
 public sealed partial class CrdsJson : JsonSerializerContext;

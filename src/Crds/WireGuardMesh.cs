@@ -11,7 +11,10 @@ namespace WgMesh.Crds;
 [PrinterColumn("Nodes", "integer", ".status.nodes")]
 [PrinterColumn("Links Up", "integer", ".status.linksUp")]
 [PrinterColumn("Links Down", "integer", ".status.linksDown")]
+[PrinterColumn("Links Idle", "integer", ".status.linksIdle")]
 [PrinterColumn("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status")]
+[PrinterColumn("Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason", Priority = 1)]
+[PrinterColumn("MTU", "integer", ".status.mtu", Priority = 1)]
 [PrinterColumn("Pools", "string", ".spec.addressPools", Priority = 1)]
 [PrinterColumn("Age", "date", ".metadata.creationTimestamp")]
 public sealed class WireGuardMesh : IKubernetesObject
@@ -108,6 +111,22 @@ public sealed class ProtocolSettings
     public long? AtGeneration { get; set; }
 }
 
+/// <summary>How far a mesh is with a protocol version.</summary>
+public sealed class ProtocolStatus
+{
+    /// <summary>The one of <see cref="WireGuardMeshSpec.Protocol"/>, or without it the newest that any node speaks.</summary>
+    [Description("The version that links are to use: that of spec.protocol, or the newest that a node speaks.")]
+    public int? Version { get; set; }
+
+    /// <summary>Nodes whose agents said what they speak.</summary>
+    [Description("The number of nodes that said which versions they speak.")]
+    public int? Nodes { get; set; }
+
+    /// <summary>Those of them that speak <see cref="Version"/>.</summary>
+    [Description("The number of nodes that speak the version.")]
+    public int? ReadyNodes { get; set; }
+}
+
 /// <summary>What was observed of the mesh.</summary>
 public sealed class WireGuardMeshStatus
 {
@@ -131,6 +150,18 @@ public sealed class WireGuardMeshStatus
     /// <summary>Links that should have a live session and do not.</summary>
     [Description("The number of links that should have a live session and do not.")]
     public int? LinksDown { get; set; }
+
+    /// <summary>Links over which nobody wants to send, and which have no session for that reason.</summary>
+    [Description("The number of links that have no session because nothing was to be sent over them.")]
+    public int? LinksIdle { get; set; }
+
+    /// <summary>Bytes; the smallest of all nodes' tunnels. Null while no agent said it.</summary>
+    [Description("The MTU of the nodes' tunnels in bytes; the smallest one, if they differ.")]
+    public int? Mtu { get; set; }
+
+    /// <summary>How far the nodes are with the protocol version that links between them are to have.</summary>
+    [Description("The protocol version that links between nodes are to use, and how many nodes speak it.")]
+    public ProtocolStatus? Protocol { get; set; }
 
     /// <summary>The versions of the agents that are connected.</summary>
     [Description("The versions of the agents in the mesh.")]

@@ -14,6 +14,9 @@ namespace WgMesh.Crds;
 [PrinterColumn("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status")]
 [PrinterColumn("Connected", "string", ".status.connectedNodes")]
 [PrinterColumn("Last Handshake", "date", ".status.lastHandshakeTime")]
+[PrinterColumn("Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason", Priority = 1)]
+[PrinterColumn("Gateway", "string", ".status.gateway", Priority = 1)]
+[PrinterColumn("Public Key", "string", ".spec.publicKey", Priority = 1)]
 [PrinterColumn("Age", "date", ".metadata.creationTimestamp")]
 public sealed class WireGuardPeer : IKubernetesObject
 {
@@ -37,6 +40,8 @@ public sealed class WireGuardPeer : IKubernetesObject
 }
 
 /// <summary>What is wanted of a peer.</summary>
+[AnyOf("publicKey", "nodeName", "is missing; write what `wg pubkey` prints on the device. Only the peer of a node, which has a nodeName, may be without")]
+[NotTogether("gateways", "nodeName", "is for external devices; remove it from the peer of a node, or remove nodeName")]
 public sealed class WireGuardPeerSpec
 {
     /// <summary>How many <see cref="ProtocolVersions"/> there may be; who announces its own to the operator may name no more either.</summary>
@@ -86,7 +91,7 @@ public sealed class PeerGateways
 {
     /// <summary>Labels that a node must have, all of them.</summary>
     [Description("Labels that a node must have to be a gateway for this device, all of them.")]
-    [Required, Length(1, 16)]
+    [Required, Length(1, 16), Labels]
     public Dictionary<string, string> NodeSelector { get; set; } = [];
 }
 

@@ -2,7 +2,7 @@ using Grpc.Core;
 
 namespace WgMesh.Operator;
 
-/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process.</summary>
+/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process, 7xx trust.</summary>
 internal static partial class Log
 {
     [LoggerMessage(101, LogLevel.Information, "Read {File}: {Objects} objects in force, {Problems} problems")]
@@ -23,14 +23,20 @@ internal static partial class Log
     [LoggerMessage(106, LogLevel.Error, "What node {Node} announced could not be kept: {Reason}")]
     public static partial void AnnouncementNotKept(ILogger logger, string node, string reason);
 
+    [LoggerMessage(107, LogLevel.Warning, "{Problem}")]
+    public static partial void ObjectProblem(ILogger logger, string problem);
+
+    [LoggerMessage(108, LogLevel.Warning, "Secret {Namespace}/{Name} could not be read, what it said before stays in force: {Reason}")]
+    public static partial void SecretNotRead(ILogger logger, string @namespace, string name, string reason);
+
     [LoggerMessage(201, LogLevel.Information, "Plan {Revision}: {Nodes} nodes, {Peers} peers, {Conflicts} conflicts")]
     public static partial void PlanPublished(ILogger logger, ulong revision, int nodes, int peers, int conflicts);
 
     [LoggerMessage(202, LogLevel.Warning, "{Conflict}")]
     public static partial void Conflict(ILogger logger, string conflict);
 
-    [LoggerMessage(203, LogLevel.Error, "The plan's addresses could not be kept, the plan before it stays in force: {Reason}")]
-    public static partial void PlanNotKept(ILogger logger, string reason);
+    [LoggerMessage(203, LogLevel.Error, "What was decided could not be kept, the state before it stays in force: {Reason}")]
+    public static partial void StateNotKept(ILogger logger, string reason);
 
     [LoggerMessage(301, LogLevel.Information, "The agent of node {Node} connected: version {Version}, from {Peer}")]
     public static partial void AgentConnected(ILogger logger, string node, string version, string peer);
@@ -55,6 +61,24 @@ internal static partial class Log
 
     [LoggerMessage(308, LogLevel.Warning, "{Path} has mode {Mode}: others can read the tokens; chmod 600 it")]
     public static partial void TokensExposed(ILogger logger, string path, string mode);
+
+    [LoggerMessage(320, LogLevel.Information, "The leader {Address} is told of this replica's agents")]
+    public static partial void LeaderFollowed(ILogger logger, string address);
+
+    [LoggerMessage(321, LogLevel.Warning, "The leader {Address} cannot be told of this replica's agents; it is tried again: {Reason}")]
+    public static partial void LeaderNotReached(ILogger logger, string address, string reason);
+
+    [LoggerMessage(322, LogLevel.Information, "Replica {Replica} tells of its agents")]
+    public static partial void ReplicaCame(ILogger logger, string replica);
+
+    [LoggerMessage(323, LogLevel.Information, "Replica {Replica} tells no more; its {Agents} agents count as away unless they come back within {Seconds} s")]
+    public static partial void ReplicaLeft(ILogger logger, string replica, int agents, double seconds);
+
+    [LoggerMessage(324, LogLevel.Warning, "An agent that replica {Replica} told of was refused: {Detail}")]
+    public static partial void ReplicasAgentRefused(ILogger logger, string replica, string detail);
+
+    [LoggerMessage(325, LogLevel.Warning, "The leader {Address} cannot be asked for the mesh's status, what is known here is shown: {Reason}")]
+    public static partial void StatusNotRelayed(ILogger logger, string address, string reason);
 
     [LoggerMessage(401, LogLevel.Information, "Made the certificate authority {Path}; agents and tools need it to know this operator")]
     public static partial void AuthorityMade(ILogger logger, string path);

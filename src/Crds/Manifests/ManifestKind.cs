@@ -38,11 +38,10 @@ internal sealed class ManifestKind
     public bool IsNamespaced { get; private init; }
 
     /// <summary>Reports every problem of an object of this kind; if there is none, <see cref="Deserialize"/> succeeds.</summary>
-    public void Check(JsonObject content, Action<JsonNode?, string, string> report)
+    /// <param name="refuseUnknown">Whether a field that is not known is a problem. Kubernetes' own kinds grow new ones, where it never is.</param>
+    public void Check(JsonObject content, Action<JsonNode?, string, string> report, bool refuseUnknown = true)
     {
-        // Kubernetes' own kinds grow new fields; ours are all known here
-        var refuseUnknown = ApiVersion == CustomResourceAttribute.ApiVersion;
-        new SchemaWalk(refuseUnknown, report).CheckFields(Schema, content, "");
+        new SchemaWalk(refuseUnknown && ApiVersion == CustomResourceAttribute.ApiVersion, report).CheckFields(Schema, content, "");
         CheckMetadata(content, report);
         _rules?.Invoke(content, report);
     }
@@ -106,7 +105,7 @@ internal sealed class ManifestKind
     private static string? Text(JsonNode node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 
     /// <summary>A copy whose mappings have no null members; lists of fields that are not read may hold nulls.</summary>
-    private static JsonNode? WithoutNulls(JsonNode? node) => node switch
+    internal static JsonNode? WithoutNulls(JsonNode? node) => node switch
     {
         JsonObject mapping => new JsonObject(mapping.Where(item => item.Value is not null).Select(item => KeyValuePair.Create(item.Key, WithoutNulls(item.Value)))),
         JsonArray array => new JsonArray([.. array.Select(WithoutNulls)]),

@@ -40,11 +40,8 @@ public static class ManifestReader
             return;
 
         var problems = 0;
-        kind.Check(manifest.Content, (node, field, message) =>
-        {
-            problems++;
-            set.Add(new ManifestProblem(manifest.SourceOf(node), identity, field, message));
-        });
+        kind.Check(manifest.Content, Report);
+        CheckKeyOfNode(manifest.Content, Report);
         var metadata = manifest.Content["metadata"] as JsonObject;
         var key = kind.IsNamespaced && Text(metadata?["namespace"]) is null
             ? $"{kind.Kind}/{Secret.DefaultNamespace}/{Text(metadata?["name"])}"
@@ -58,6 +55,19 @@ public static class ManifestReader
 
         if (problems == 0)
             set.Add(kind.Deserialize(manifest.Content), manifest.Source);
+
+        void Report(JsonNode? node, string field, string message)
+        {
+            problems++;
+            set.Add(new ManifestProblem(manifest.SourceOf(node), identity, field, message));
+        }
+    }
+
+    // The operator makes the peers of nodes; one that somebody writes is there to pin a node's key.
+    private static void CheckKeyOfNode(JsonObject content, Action<JsonNode?, string, string> report)
+    {
+        if (Text(content["kind"]) == "WireGuardPeer" && content["spec"] is JsonObject spec && Text(spec["nodeName"]) is { } node && spec["publicKey"] is null)
+            report(spec, "spec.publicKey", $"is missing; write the key that node {MessageText.Printable(node, 253)} is to have, or remove the object: the operator makes the peers of nodes itself");
     }
 
     /// <summary>The kind of an object; null if it is not one that is read here, which is noted in <paramref name="set"/>.</summary>

@@ -36,6 +36,12 @@ internal sealed partial class SchemaWalk(bool refuseUnknown, Action<JsonNode?, s
             if (node[name] is null)
                 report(node, Join(path, name), schema.Properties[name].Description is { } description ? $"is missing. {description}" : "is missing");
         }
+
+        foreach (var rule in schema.Rules)
+        {
+            if (!rule.Holds(node))
+                report(node[rule.Field] ?? node, Join(path, rule.Field), rule.Problem);
+        }
     }
 
     private void Check(FieldSchema schema, JsonNode node, string path)
@@ -52,12 +58,7 @@ internal sealed partial class SchemaWalk(bool refuseUnknown, Action<JsonNode?, s
                 CheckFields(schema, node.AsObject(), path);
                 break;
             case FieldType.Map:
-                foreach (var (key, value) in node.AsObject())
-                {
-                    if (value is not null)
-                        Check(schema.Items!, value, Join(path, key));
-                }
-
+                CheckMap(schema, node.AsObject(), path);
                 break;
             case FieldType.Array:
                 CheckArray(schema, node.AsArray(), path);
@@ -73,13 +74,29 @@ internal sealed partial class SchemaWalk(bool refuseUnknown, Action<JsonNode?, s
         }
     }
 
+    private void CheckMap(FieldSchema schema, JsonObject map, string path)
+    {
+        CheckCount(schema, map, map.Count, path);
+        foreach (var (key, value) in map)
+        {
+            if (schema.KeyRule?.Problem(key) is { } problem)
+                report(value ?? map, path, problem);
+            if (value is not null)
+                Check(schema.Items!, value, Join(path, key));
+        }
+    }
+
+    private void CheckCount(FieldSchema schema, JsonNode node, int count, string path)
+    {
+        if (count > schema.MaxLength)
+            report(node, path, $"has {count} entries; at most {schema.MaxLength} are allowed");
+        else if (count < schema.MinLength)
+            report(node, path, $"has {count} entries; at least {schema.MinLength} must be there, or leave the field out{(schema.Default is null ? "" : " for its default")}");
+    }
+
     private void CheckArray(FieldSchema schema, JsonArray array, string path)
     {
-        if (array.Count > schema.MaxLength)
-            report(array, path, $"has {array.Count} entries; at most {schema.MaxLength} are allowed");
-        else if (array.Count < schema.MinLength)
-            report(array, path, $"has {array.Count} entries; at least {schema.MinLength} must be there, or leave the field out for its default");
-
+        CheckCount(schema, array, array.Count, path);
         var seen = new HashSet<string>();
         for (var i = 0; i < array.Count; i++)
         {

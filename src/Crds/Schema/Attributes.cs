@@ -29,6 +29,14 @@ internal sealed class PrinterColumnAttribute(string name, string type, string js
     public int Priority { get; set; }
 }
 
+/// <summary>Makes a map one of labels, as a selector holds them.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class LabelsAttribute : Attribute
+{
+    public static TextRuleAttribute Keys { get; } = new LabelKeyTextAttribute();
+    public static TextRuleAttribute Values { get; } = new LabelValueTextAttribute();
+}
+
 /// <summary>A list with one entry for each value of a field of its items; server-side apply merges by it.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class ListMapKeyAttribute(string key) : Attribute

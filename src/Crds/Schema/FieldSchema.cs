@@ -47,7 +47,7 @@ internal sealed class FieldSchema
     /// <inheritdoc cref="Minimum"/>
     public long? Maximum { get; set; }
 
-    /// <summary>Bounds of the number of items, or of characters.</summary>
+    /// <summary>Bounds of the number of items or entries, or of characters.</summary>
     public int? MinLength { get; set; }
 
     /// <inheritdoc cref="MinLength"/>
@@ -58,6 +58,12 @@ internal sealed class FieldSchema
 
     /// <summary>What a string must look like.</summary>
     public TextRuleAttribute? TextRule { get; set; }
+
+    /// <summary>What every key of a <see cref="FieldType.Map"/> must look like; a schema of the API server cannot hold it.</summary>
+    public TextRuleAttribute? KeyRule { get; set; }
+
+    /// <summary>What holds between fields of an <see cref="FieldType.Object"/>.</summary>
+    public IReadOnlyList<FieldsRuleAttribute> Rules { get; init; } = [];
 
     /// <summary>The field of the items that tells them apart.</summary>
     public string? ListMapKey { get; set; }

@@ -33,10 +33,17 @@ internal static class SchemaBuilder
 
     private static FieldSchema BuildObject(JsonTypeInfo type)
     {
-        var schema = new FieldSchema { Type = FieldType.Object, Ignored = type.Type == typeof(ObjectMeta) ? UnreadMetadata : [] };
+        var schema = new FieldSchema
+        {
+            Type = FieldType.Object,
+            Ignored = type.Type == typeof(ObjectMeta) ? UnreadMetadata : [],
+            Rules = [.. type.Type.GetCustomAttributes<FieldsRuleAttribute>()],
+        };
         var initial = type.CreateObject!();
         foreach (var property in type.Properties)
         {
+            if (property.IsExtensionData)
+                continue; // it holds what no field is for
             var field = BuildField(property.PropertyType, type.Options);
             ReadAttributes(field, property.AttributeProvider!);
             if (property.AttributeProvider!.IsDefined(typeof(RequiredAttribute), inherit: false))
@@ -102,6 +109,9 @@ internal static class SchemaBuilder
                     break;
                 case TextRuleAttribute rule:
                     (field.Items ?? field).TextRule = rule;
+                    break;
+                case LabelsAttribute:
+                    (field.KeyRule, field.Items!.TextRule) = (LabelsAttribute.Keys, LabelsAttribute.Values);
                     break;
                 case ListMapKeyAttribute key:
                     field.ListMapKey = key.Key;

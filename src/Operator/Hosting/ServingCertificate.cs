@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -11,17 +10,11 @@ namespace WgMesh.Operator.Hosting;
 /// certificate it signs (<c>tls.crt</c>, <c>tls.key</c>). Both are made when they are missing; the serving certificate is made anew
 /// when it is near its end or lacks a name.
 /// </summary>
-internal sealed class ServingCertificate
+internal sealed class ServingCertificate : ICertificateSource
 {
-    /// <summary>id-kp-serverAuth, RFC 5280 4.2.1.12.</summary>
-    private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
-
     private static readonly TimeSpan AuthorityLifetime = TimeSpan.FromDays(20 * 365);
     private static readonly TimeSpan Lifetime = TimeSpan.FromDays(365);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(60);
-
-    /// <summary>The clock of an agent may be behind.</summary>
-    private static readonly TimeSpan Backdating = TimeSpan.FromDays(1);
 
     private readonly string _folder;
     private readonly TimeProvider _time;
@@ -49,6 +42,8 @@ internal sealed class ServingCertificate
     /// <summary>The certificate to serve with now.</summary>
     public X509Certificate2 Current => _current;
 
+    X509Certificate2? ICertificateSource.Current => _current;
+
     private string AuthorityPath => Path.Combine(_folder, "ca.crt");
 
     private string AuthorityKeyPath => Path.Combine(_folder, "ca.key");
@@ -72,7 +67,7 @@ internal sealed class ServingCertificate
             try
             {
                 var found = X509Certificate2.CreateFromPemFile(CertificatePath, KeyPath);
-                if (IsGood(found) && IsSignedBy(found, authority))
+                if (IsGood(found) && Certificates.IsSignedBy(found, authority, _time.GetUtcNow()))
                     return found;
                 found.Dispose();
             }
@@ -107,15 +102,8 @@ internal sealed class ServingCertificate
                 $"{AuthorityPath} is there and {AuthorityKeyPath} is not. Restore it, or delete the other to make a new authority.");
         }
 
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var name = $"CN=wgmesh-operator-ca-{RandomNumberGenerator.GetHexString(8, lowercase: true)}";
-        var request = new CertificateRequest(name, key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, true, 0, true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, true));
-        request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, false));
-        var now = _time.GetUtcNow();
-        using var made = request.CreateSelfSigned(now - Backdating, now + AuthorityLifetime);
-        Write(AuthorityKeyPath, key.ExportPkcs8PrivateKeyPem(), AtomicFile.Private);
+        using var made = Certificates.MakeAuthority(_time.GetUtcNow(), AuthorityLifetime);
+        Write(AuthorityKeyPath, Certificates.KeyPem(made), AtomicFile.Private);
         Write(AuthorityPath, made.ExportCertificatePem(), AtomicFile.Public);
         Log.AuthorityMade(_logger, AuthorityPath);
         return X509Certificate2.CreateFromPemFile(AuthorityPath, AuthorityKeyPath);
@@ -123,26 +111,8 @@ internal sealed class ServingCertificate
 
     private X509Certificate2 Make(X509Certificate2 authority)
     {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=wgmesh-operator", key, HashAlgorithmName.SHA256);
-        var names = new SubjectAlternativeNameBuilder();
-        foreach (var name in Names)
-        {
-            if (IPAddress.TryParse(name, out var address))
-                names.AddIpAddress(address);
-            else
-                names.AddDnsName(name);
-        }
-
-        request.CertificateExtensions.Add(names.Build());
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
-        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(ServerAuthentication)], false));
-        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(authority, true, false));
-
-        var now = _time.GetUtcNow();
-        using var made = request.Create(authority, now - Backdating, now + Lifetime, RandomNumberGenerator.GetBytes(16));
-        Write(KeyPath, key.ExportPkcs8PrivateKeyPem(), AtomicFile.Private);
+        using var made = Certificates.MakeServing(authority, Names, _time.GetUtcNow(), Lifetime);
+        Write(KeyPath, Certificates.KeyPem(made), AtomicFile.Private);
         Write(CertificatePath, made.ExportCertificatePem(), AtomicFile.Public);
         Log.CertificateMade(_logger, string.Join(", ", Names), made.NotAfter);
         return X509Certificate2.CreateFromPemFile(CertificatePath, KeyPath);
@@ -150,23 +120,8 @@ internal sealed class ServingCertificate
 
     private bool IsGood(X509Certificate2 certificate)
     {
-        var now = _time.GetUtcNow();
-        var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault();
-        return certificate.NotAfter - RenewBefore > now.LocalDateTime && certificate.NotBefore <= now.LocalDateTime && names is not null
-            && Names.All(name => IPAddress.TryParse(name, out var address)
-                ? names.EnumerateIPAddresses().Contains(address)
-                : names.EnumerateDnsNames().Contains(name, StringComparer.OrdinalIgnoreCase));
-    }
-
-    private bool IsSignedBy(X509Certificate2 certificate, X509Certificate2 authority)
-    {
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.Add(authority);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        chain.ChainPolicy.DisableCertificateDownloads = true;
-        chain.ChainPolicy.VerificationTime = _time.GetUtcNow().LocalDateTime;
-        return chain.Build(certificate);
+        var now = _time.GetUtcNow().LocalDateTime;
+        return certificate.NotAfter - RenewBefore > now && certificate.NotBefore <= now && Certificates.Covers(certificate, Names);
     }
 
     private static void Write(string path, string pem, UnixFileMode mode) =>

@@ -20,6 +20,7 @@ internal sealed class OperatorMetrics : IDisposable
     private readonly Counter<long> _refused;
     private readonly Counter<long> _configs;
     private readonly Counter<long> _configChanges;
+    private readonly Counter<long> _tokenReviews;
     private volatile PublishedPlan _published = PublishedPlan.None;
 
     public OperatorMetrics(AgentRegistry agents)
@@ -34,6 +35,8 @@ internal sealed class OperatorMetrics : IDisposable
             "Configurations sent to agents, full or as a change (delta).");
         _configChanges = _meter.CreateCounter<long>("wgmesh.operator.config.peers.sent", "{peer}",
             "Peers sent to agents as new, changed or removed.");
+        _tokenReviews = _meter.CreateCounter<long>("wgmesh.operator.token.reviews", "{review}",
+            "Tokens that the API server was asked about, by what came of it.");
 
         _meter.CreateObservableGauge("wgmesh.operator.plan.revision", () => (long)_published.Revision, "{revision}",
             "Revision of the plan in force.");
@@ -43,7 +46,8 @@ internal sealed class OperatorMetrics : IDisposable
         _meter.CreateObservableGauge("wgmesh.operator.manifest.problems", () => (long)_published.Problems.Length, "{problem}",
             "Problems in the manifests.");
         _meter.CreateObservableGauge("wgmesh.operator.agents.connected",
-            () => agents.Agents.Value.Values.LongCount(agent => agent.IsConnected), "{agent}", "Agents with a stream.");
+            () => agents.Agents.Value.Values.LongCount(agent => agent is { IsConnected: true, Replica: null }), "{agent}",
+            "Agents with a stream to this replica.");
         _meter.CreateObservableGauge("wgmesh.operator.peers", PeersByOutcome, "{peer}", "Peers by kind and by what became of them.");
     }
 
@@ -60,13 +64,16 @@ internal sealed class OperatorMetrics : IDisposable
     public void Refused(StatusCode reason) =>
         _refused.Add(1, new KeyValuePair<string, object?>("reason", JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString())));
 
+    public void TokenReviewed(TokenOutcome outcome) =>
+        _tokenReviews.Add(1, new KeyValuePair<string, object?>("outcome", JsonNamingPolicy.SnakeCaseLower.ConvertName(outcome.ToString())));
+
     public void FullSent() => _configs.Add(1, new KeyValuePair<string, object?>("type", "full"));
 
-    public void DeltaSent(NodeConfigDelta delta)
+    public void DeltaSent(NodeMessage delta)
     {
         _configs.Add(1, new KeyValuePair<string, object?>("type", "delta"));
-        _configChanges.Add(delta.Upserts.Count, new KeyValuePair<string, object?>("change", "upsert"));
-        _configChanges.Add(delta.Removed.Count, new KeyValuePair<string, object?>("change", "removal"));
+        _configChanges.Add(delta.Upserts, new KeyValuePair<string, object?>("change", "upsert"));
+        _configChanges.Add(delta.Removals, new KeyValuePair<string, object?>("change", "removal"));
     }
 
     /// <inheritdoc/>
@@ -93,4 +100,17 @@ internal sealed class OperatorMetrics : IDisposable
         PeerAdmission.Refused => "refused",
         _ => "waiting",
     };
+}
+
+/// <summary>What came of asking the API server about a token.</summary>
+internal enum TokenOutcome
+{
+    /// <summary>It vouches for the token, and its owner may do something here.</summary>
+    Accepted,
+
+    /// <summary>It does not.</summary>
+    Refused,
+
+    /// <summary>It could not be asked.</summary>
+    Failed,
 }
