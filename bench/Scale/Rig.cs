@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using WgMesh.Crds;
+using WgMesh.Kubernetes;
 using WgMesh.Tests.Shared;
 
 namespace WgMesh.Scale;
@@ -22,10 +23,9 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
     /// <summary>Resource definitions, accounts and the mesh's settings.</summary>
     public async Task PrepareAsync()
     {
-        await Server.InstallAsync(CrdYaml.Definitions());
-        await Server.AddNamespaceAsync(Space);
-        await Server.AddServiceAccountAsync(Space, AgentAccount);
-        await Server.AddServiceAccountAsync(Space, OperatorAccount);
+        await Server.InstallAsync(Documents(CrdYaml.Generate(CrdYaml.Oldest)));
+        foreach (var item in Documents(await File.ReadAllTextAsync("e2e/kubernetes/rbac.yaml")))
+            await Server.SendAsync(HttpMethod.Post, PathOf(item), item);
         await ApplyAsync("wireguardmeshes", "default", new JsonObject
         {
             ["spec"] = new JsonObject { ["podCIDRs"] = new JsonArray("10.128.0.0/9"), ["serviceCIDRs"] = new JsonArray("172.30.0.0/16") },
@@ -62,11 +62,33 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
 
     public async Task StartOperatorsAsync(int replicas)
     {
+        var kubeconfig = Path.Combine(folder, "operator.conf");
+        var api = await Server.RequestTokenAsync(Space, OperatorAccount, KubernetesServer.Issuer, null, TimeSpan.FromHours(12));
+        await File.WriteAllTextAsync(kubeconfig, $"""
+            apiVersion: v1
+            kind: Config
+            clusters:
+            - name: c
+              cluster:
+                server: {Server.Url}
+                certificate-authority: {Server.Folder}/ca.crt
+            users:
+            - name: u
+              user:
+                token: {api}
+            contexts:
+            - name: x
+              context:
+                cluster: c
+                user: u
+                namespace: {Space}
+            current-context: x
+            """);
         for (var i = 0; i < replicas; i++)
         {
             var token = Path.Combine(folder, $"replica{i}.token");
             await File.WriteAllTextAsync(token, await Server.RequestTokenAsync(Space, OperatorAccount, "wgmesh", null, TimeSpan.FromHours(12)));
-            Operators.Add(new OperatorProcess(program, $"replica{i}", FreePort(), FreePort(), Server.KubeconfigPath, token, Path.Combine(folder, $"replica{i}.log")));
+            Operators.Add(new OperatorProcess(program, $"replica{i}", FreePort(), FreePort(), kubeconfig, token, Path.Combine(folder, $"replica{i}.log")));
         }
 
         using var http = new HttpClient();
@@ -133,6 +155,18 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
         foreach (var replica in Operators)
             replica.Dispose();
         await Server.DisposeAsync();
+    }
+
+    private static IEnumerable<JsonObject> Documents(string yaml) =>
+        ManifestFile.Parse("bench", yaml).Manifests.Select(manifest => manifest.Content.DeepClone().AsObject());
+
+    private static string PathOf(JsonObject item)
+    {
+        var version = item["apiVersion"]!.GetValue<string>();
+        var space = item["metadata"]!["namespace"] is { } name ? $"/namespaces/{name}" : "";
+#pragma warning disable CA1308 // a resource's name is in lower case
+        return $"{(version == "v1" ? "/api/v1" : $"/apis/{version}")}{space}/{item["kind"]!.GetValue<string>().ToLowerInvariant()}s";
+#pragma warning restore CA1308
     }
 
     private static int FreePort()
