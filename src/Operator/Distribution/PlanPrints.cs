@@ -25,15 +25,12 @@ internal sealed class PlanPrints
         var buffer = new byte[4096];
         foreach (var peer in plan.Peers)
             Add(hash, peer, ref buffer);
-        foreach (var node in plan.Nodes.Values)
-            Add(hash, node.Settings, ref buffer);
-        // and what may differ from node to node
-        foreach (var outcome in plan.Outcomes)
+        hash.AppendData(plan.Settings.Serialized);
+        // and through which nodes the others reach a device
+        foreach (var outcome in plan.Outcomes.Where(outcome => !outcome.GatewayNodes.IsEmpty))
         {
-            hash.AppendData(Encoding.UTF8.GetBytes(outcome.Name));
-            hash.AppendData([0, (byte)outcome.Admission]);
-            foreach (var prefix in outcome.AllowedIps)
-                hash.AppendData(Encoding.UTF8.GetBytes(prefix));
+            foreach (var text in outcome.GatewayNodes.Prepend(outcome.Gateway ?? "").Prepend(outcome.Name))
+                hash.AppendData(Encoding.UTF8.GetBytes(text + '\n'));
         }
 
         return Math.Max(BinaryPrimitives.ReadUInt64LittleEndian(hash.GetHashAndReset()), 1);

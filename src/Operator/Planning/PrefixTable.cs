@@ -18,8 +18,11 @@ internal sealed class PrefixOrder : IComparer<Prefix>
 internal sealed class PrefixTable<T>
 {
     private readonly Dictionary<Prefix, T> _owners = [];
-    private readonly SortedSet<Prefix> _sorted = new(PrefixOrder.Instance);
     private readonly bool[] _lengths4 = new bool[33], _lengths6 = new bool[129]; // which lengths occur: a lookup tries only those
+
+    // sorting costs more than all the rest, and is for lookups alone whose prefix is shorter than others
+    private readonly List<Prefix> _unsorted = [];
+    private SortedSet<Prefix>? _sorted;
 
     /// <summary>Adds a prefix unless exactly it is there already.</summary>
     public bool TryAdd(Prefix prefix, T owner)
@@ -27,8 +30,8 @@ internal sealed class PrefixTable<T>
         if (!_owners.TryAdd(prefix, owner))
             return false;
 
-        _sorted.Add(prefix);
-        (prefix.IsIPv6 ? _lengths6 : _lengths4)[prefix.Length] = true;
+        _unsorted.Add(prefix);
+        LengthsOf(prefix)[prefix.Length] = true;
         return true;
     }
 
@@ -42,7 +45,7 @@ internal sealed class PrefixTable<T>
     /// <summary>The narrowest prefix that contains this one (or is it).</summary>
     public bool TryFindCover(Prefix prefix, out Prefix found, [MaybeNullWhen(false)] out T owner)
     {
-        var lengths = prefix.IsIPv6 ? _lengths6 : _lengths4;
+        var lengths = LengthsOf(prefix);
         for (int length = prefix.Length; length >= 0; length--)
         {
             if (!lengths[length])
@@ -60,18 +63,34 @@ internal sealed class PrefixTable<T>
 
     private bool TryFindWithin(Prefix prefix, out Prefix found, [MaybeNullWhen(false)] out T owner)
     {
-        var last = Prefix.Create(prefix.LastAddress(), prefix.Bits, prefix.IsIPv6);
-        foreach (var within in _sorted.GetViewBetween(prefix, last))
+        if (LengthsOf(prefix).AsSpan(prefix.Length + 1).Contains(true))
         {
-            found = within;
-            owner = _owners[within];
-            return true;
+            var last = Prefix.Create(prefix.LastAddress(), prefix.Bits, prefix.IsIPv6);
+            foreach (var within in Sorted().GetViewBetween(prefix, last))
+            {
+                found = within;
+                owner = _owners[within];
+                return true;
+            }
         }
 
         found = default;
         owner = default;
         return false;
     }
+
+    private SortedSet<Prefix> Sorted()
+    {
+        if (_sorted is null)
+            _sorted = new SortedSet<Prefix>(_unsorted, PrefixOrder.Instance); // all at once is faster than one by one
+        else
+            _sorted.UnionWith(_unsorted);
+
+        _unsorted.Clear();
+        return _sorted;
+    }
+
+    private bool[] LengthsOf(Prefix prefix) => prefix.IsIPv6 ? _lengths6 : _lengths4;
 }
 
 /// <summary>Arithmetic on prefixes.</summary>
