@@ -112,8 +112,7 @@ kubectl -n wgmesh create token wgmesh-operator --duration 24h >"$MESH/tokens/ope
 kubectl -n wgmesh create token wgmesh-operator --duration 24h --audience wgmesh >"$MESH/tokens/replica"
 api_kubeconfig operator "tokenFile: $MESH/tokens/operator"
 kubectl -n wgmesh create serviceaccount reader >/dev/null
-kubectl create clusterrole wgmesh-reader --verb=get --resource=wireguardpeers.wgmesh.io/config >/dev/null
-kubectl create clusterrolebinding wgmesh-reader --clusterrole=wgmesh-reader --serviceaccount=wgmesh:reader >/dev/null
+kubectl create clusterrolebinding reader --clusterrole=wgmesh-tool --serviceaccount=wgmesh:reader >/dev/null
 kubectl -n wgmesh create token reader --duration 24h --audience wgmesh >"$MESH/tokens/tool"
 
 step "Two operators, one of which leads"

@@ -125,11 +125,12 @@ public sealed class LeaderElectorTests : IAsyncLifetime
         Assert.Equal(["a", null], a.Leaders);
 
         _server.Answers = true;
-        await Until(() =>
+        while (a.Leads < 2)
         {
+            await Until(() => a.IsResting || a.Leads == 2);
             a.Time.Advance(TimeSpan.FromSeconds(0.5));
-            return a.Leads == 2;
-        });
+        }
+
         Assert.Equal(1, a.Log.Count(518));
     }
 

@@ -67,8 +67,8 @@ internal sealed class LeaseServer
     public async Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var body = request.Content is null ? null : JsonNode.Parse(await request.Content.ReadAsStringAsync(cancellationToken))!.AsObject();
-        if (!Answers)
-            await Task.Delay(Timeout.Infinite, cancellationToken);
+        while (!Answers)
+            await Task.Delay(5, cancellationToken);
         HttpResponseMessage response;
         lock (_gate)
             response = Answer(request.Method, request.RequestUri!.AbsolutePath, body);
