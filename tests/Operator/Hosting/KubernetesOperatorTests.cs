@@ -97,6 +97,25 @@ public sealed class KubernetesOperatorTests(WgMeshCluster cluster) : IAsyncLifet
     }
 
     [Fact]
+    public async Task The_leader_hears_of_agents_that_are_with_another_replica()
+    {
+        await AddNodesAsync("node-a");
+        var one = await StartAsync("one");
+        await UntilAsync(() => Leads(one));
+        var two = await StartAsync("two");
+        await UntilAsync(() => two.IsAsync("/readyz"));
+        var (channel, client) = await two.CallAsync(await cluster.AgentTokenAsync(await cluster.AddAgentAsync("node-a")));
+        using (channel)
+        {
+            using var agent = await FakeAgent.SendAsync(client, new AgentMessage { Hello = FakeAgent.Hello("node-a", 1) });
+            await UntilAsync(() => Task.FromResult(Knows(one)));
+        }
+
+        static bool Knows(KubernetesOperator leader) => leader.Services.GetRequiredService<AgentRegistry>().Agents.Value
+            .TryGetValue("node-a", out var agent) && agent is { IsConnected: true, Replica: not null };
+    }
+
+    [Fact]
     public async Task All_that_it_does_it_may_do()
     {
         using var answers = new Answers(cluster.Server.Url);
