@@ -270,7 +270,7 @@ public class SyncTests
         using var c = await ConnectAsync(running.Client(), Speaking("c", 3, 1));
         var status = await StatusAsync(running, status => status.Conflicts.Count > 0);
         Assert.Contains("protocol version 2 is not spoken by Node c", status.Conflicts[0], StringComparison.Ordinal);
-        Assert.Equal(new ProtocolStatus { Version = 2, AtGeneration = 2, Generation = 2, Nodes = 3, ReadyNodes = 2 }, status.Protocol);
+        Assert.Equal(new Rpc.ProtocolStatus { Version = 2, AtGeneration = 2, Generation = 2, Nodes = 3, ReadyNodes = 2 }, status.Protocol);
         Assert.Equal([[1u, 2u], [1u, 2u], [1u]], status.Peers.Select(peer => peer.ProtocolVersions.ToArray()));
     }
 
