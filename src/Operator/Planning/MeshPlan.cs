@@ -164,6 +164,11 @@ internal sealed record PeerOutcome
     public required string? Node { get; init; }
 
     public required PeerAdmission Admission { get; init; }
+    public long Generation { get; init; }
+    public string Reason { get; init; } = "Accepted";
+    public string? Gateway { get; init; }
+    public ImmutableArray<string> GatewayNodes { get; init; } = [];
+    public bool IsServed => Admission is PeerAdmission.Accepted or PeerAdmission.PartlyAccepted;
 
     /// <summary>Its own addresses in the mesh, e.g. <c>10.90.0.7/32</c>.</summary>
     public required ImmutableArray<string> Addresses { get; init; }
