@@ -3,6 +3,8 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Planning;
+using WgMesh.Operator.Reconciling;
 using WgMesh.Operator.State;
 using WgMesh.Operator.Telemetry;
 using WgMesh.Operator.Trust;
@@ -67,8 +69,11 @@ internal static class KubernetesServices
             new LeaderElectionOptions { Namespace = space, Name = Component, Identity = identity },
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<LeaderElector>>()));
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<Reconciler>(
+            provider, provider.GetRequiredService<PlanLoop>().Published, space));
         services.AddSingleton(provider => new ElectionService(
-            provider.GetRequiredService<LeaderElector>(), identity, cancelled => Task.Delay(Timeout.Infinite, cancelled), provider.GetRequiredService<Leader>()));
+            provider.GetRequiredService<LeaderElector>(), identity, provider.GetRequiredService<Reconciler>().RunAsync,
+            provider.GetRequiredService<Leader>()));
         services.AddHostedService(provider => provider.GetRequiredService<ElectionService>());
         services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ReplicaLink>(provider, identity));
     }
