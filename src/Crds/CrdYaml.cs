@@ -154,7 +154,7 @@ public static class CrdYaml
             FieldType.Integer => "integer",
             _ => "boolean",
         });
-        Put("format", schema.Format);
+        Put("format", schema.Format ?? schema.TextRule?.Format);
         Put("default", schema.Default?.DeepClone());
         Put("enum", schema.Enum.Count > 0 ? new JsonArray([.. schema.Enum.Select(value => (JsonNode)value)]) : null);
         Put("minimum", schema.Minimum);
@@ -175,6 +175,9 @@ public static class CrdYaml
             written["x-kubernetes-list-type"] = "map";
             written["x-kubernetes-list-map-keys"] = new JsonArray(key);
         }
+
+        if (schema.IsAtomic)
+            written["x-kubernetes-map-type"] = "atomic";
 
         if (schema.Type == FieldType.Object)
         {

@@ -2,7 +2,7 @@ using Grpc.Core;
 
 namespace WgMesh.Operator;
 
-/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process, 7xx trust.</summary>
+/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process, 6xx what the leader writes, 7xx trust.</summary>
 internal static partial class Log
 {
     [LoggerMessage(101, LogLevel.Information, "Read {File}: {Objects} objects in force, {Problems} problems")]
@@ -50,8 +50,8 @@ internal static partial class Log
     [LoggerMessage(304, LogLevel.Warning, "A Hello from {Peer} was refused with {StatusCode}: {Detail}")]
     public static partial void HelloRefused(ILogger logger, string peer, StatusCode statusCode, string detail);
 
-    [LoggerMessage(305, LogLevel.Warning, "{Method} from {Peer} came without a known token")]
-    public static partial void Unauthenticated(ILogger logger, string method, string peer);
+    [LoggerMessage(305, LogLevel.Warning, "{Method} from {Peer} was refused: {Detail}")]
+    public static partial void Unauthenticated(ILogger logger, string method, string peer, string detail);
 
     [LoggerMessage(306, LogLevel.Information, "Read {Path}: {Count} tokens")]
     public static partial void TokensRead(ILogger logger, string path, int count);
@@ -62,6 +62,24 @@ internal static partial class Log
     [LoggerMessage(308, LogLevel.Warning, "{Path} has mode {Mode}: others can read the tokens; chmod 600 it")]
     public static partial void TokensExposed(ILogger logger, string path, string mode);
 
+    [LoggerMessage(320, LogLevel.Information, "The leader {Address} is told of this replica's agents")]
+    public static partial void LeaderFollowed(ILogger logger, string address);
+
+    [LoggerMessage(321, LogLevel.Warning, "The leader {Address} cannot be told of this replica's agents; it is tried again: {Reason}")]
+    public static partial void LeaderNotReached(ILogger logger, string address, string reason);
+
+    [LoggerMessage(322, LogLevel.Information, "Replica {Replica} tells of its agents")]
+    public static partial void ReplicaCame(ILogger logger, string replica);
+
+    [LoggerMessage(323, LogLevel.Information, "Replica {Replica} tells no more; its {Agents} agents count as away unless they come back within {Seconds} s")]
+    public static partial void ReplicaLeft(ILogger logger, string replica, int agents, double seconds);
+
+    [LoggerMessage(324, LogLevel.Warning, "An agent that replica {Replica} told of was refused: {Detail}")]
+    public static partial void ReplicasAgentRefused(ILogger logger, string replica, string detail);
+
+    [LoggerMessage(325, LogLevel.Warning, "The leader {Address} cannot be asked for the mesh's status, what is known here is shown: {Reason}")]
+    public static partial void StatusNotRelayed(ILogger logger, string address, string reason);
+
     [LoggerMessage(401, LogLevel.Information, "Made the certificate authority {Path}; agents and tools need it to know this operator")]
     public static partial void AuthorityMade(ILogger logger, string path);
 
@@ -70,4 +88,22 @@ internal static partial class Log
 
     [LoggerMessage(403, LogLevel.Error, "The serving certificate could not be renewed: {Reason}")]
     public static partial void CertificateNotRenewed(ILogger logger, string reason);
+
+    [LoggerMessage(601, LogLevel.Information, "Made the WireGuardPeer of node {Node}")]
+    public static partial void NodePeerCreated(ILogger logger, string node);
+
+    [LoggerMessage(602, LogLevel.Information, "Deleted the WireGuardPeer of node {Node}: {Reason}")]
+    public static partial void NodePeerDeleted(ILogger logger, string node, string reason);
+
+    [LoggerMessage(603, LogLevel.Information, "The agent of node {Node} has a new public key")]
+    public static partial void NodeKeyChanged(ILogger logger, string node);
+
+    [LoggerMessage(604, LogLevel.Information, "Other nodes reach {Peer} through {After} now, and no longer through {Before}")]
+    public static partial void GatewayChanged(ILogger logger, string peer, string before, string after);
+
+    [LoggerMessage(605, LogLevel.Warning, "Could not bring {What} in order, it is tried again: {Reason}")]
+    public static partial void ReconcileFailed(ILogger logger, string what, string reason);
+
+    [LoggerMessage(606, LogLevel.Warning, "The API server takes no status for WireGuardPeer {Peer}: {Reason}")]
+    public static partial void StatusRefused(ILogger logger, string peer, string reason);
 }

@@ -37,11 +37,14 @@ internal static class SchemaBuilder
         {
             Type = FieldType.Object,
             Ignored = type.Type == typeof(ObjectMeta) ? UnreadMetadata : [],
+            IsAtomic = type.Type.IsDefined(typeof(AtomicAttribute), inherit: false),
             Rules = [.. type.Type.GetCustomAttributes<FieldsRuleAttribute>()],
         };
         var initial = type.CreateObject!();
         foreach (var property in type.Properties)
         {
+            if (property.IsExtensionData)
+                continue; // it holds what no field is for
             var field = BuildField(property.PropertyType, type.Options);
             ReadAttributes(field, property.AttributeProvider!);
             if (property.AttributeProvider!.IsDefined(typeof(RequiredAttribute), inherit: false))

@@ -84,6 +84,12 @@ public sealed record PeerSnapshot
     /// <summary>The protocol version of the session in use; null: there is none. Another than <see cref="ProtocolVersion"/> while the link moves.</summary>
     public uint? SessionVersion { get; init; }
 
+    /// <summary>Whether there is a session that packets can be sent under now.</summary>
+    public bool HasLiveSession { get; init; }
+
+    /// <summary>Initiations sent since the peer was last heard under a session; from 2 on it does not answer.</summary>
+    public int UnansweredInitiations { get; init; }
+
     /// <summary>One of a core's peers at this moment.</summary>
     internal static PeerSnapshot Of(Peer peer, ProtocolCore core) => new()
     {
@@ -100,5 +106,7 @@ public sealed record PeerSnapshot
         SentPackets = (ulong)peer.Counters.SentPackets,
         ProtocolVersion = peer.Version.Number,
         SessionVersion = peer.Current?.Version.Number,
+        HasLiveSession = peer.Current?.CanSend(Instant.Now(core.Time)) == true,
+        UnansweredInitiations = peer.UnansweredInitiations,
     };
 }

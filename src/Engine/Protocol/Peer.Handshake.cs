@@ -14,6 +14,7 @@ internal sealed partial class Peer
     private Instant? _lastInitiationSent, _lastInitiationReceived;
     private Instant _attemptsStarted;
     private long _sessionsMade;
+    private volatile int _unanswered;
 
     // S8. Only Rotate* and WipeKeys change them; the data path reads them without the lock.
     private volatile Session? _previous, _current, _next;
@@ -24,6 +25,12 @@ internal sealed partial class Peer
     internal Session? Previous => _previous;
 
     internal Session? Next => _next;
+
+    /// <summary>
+    /// Initiations sent since the peer was last heard under a session: the first may just be on its way, a second means that the peer does not
+    /// answer. Once nobody has asked for a session for so long that the keys were wiped, it is nothing again.
+    /// </summary>
+    public int UnansweredInitiations => _unanswered;
 
     /// <summary>Starts a handshake if there is no session.</summary>
     public void Connect(Instant now, Outbox outbox)
@@ -73,6 +80,7 @@ internal sealed partial class Peer
         _outstanding = handshake;
         _lastTimestampSent = timestamp;
         _lastInitiationSent = now;
+        _unanswered++;
         Counters.InitiationSent();
         Counters.Sent(message.Length);
         InitiationSent(now);
@@ -270,6 +278,7 @@ internal sealed partial class Peer
     private void HandshakeCompleted(bool asInitiator)
     {
         Disarm(ref _retransmitAt);
+        _unanswered = 0;
         LastHandshake = _core.Time.GetUtcNow();
         Counters.Completed(asInitiator);
     }
@@ -298,6 +307,7 @@ internal sealed partial class Peer
         EndOutstanding();
         RetireSessions();
         _lastInitiationSent = null; // nothing is left that a new initiation could crowd
+        _unanswered = 0;
     }
 
     private void RetireSessions()
@@ -307,6 +317,10 @@ internal sealed partial class Peer
         Retire(_next);
         _previous = _current = _next = null;
         Disarm(ref _wipeAt);
+        if (!IsArmed(ref _retransmitAt))
+        {
+            _unanswered = 0;
+        }
     }
 
     private void EndOutstanding()

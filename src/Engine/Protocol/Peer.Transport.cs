@@ -188,6 +188,11 @@ internal sealed partial class Peer
         SetEndpoint(from);
         Counters.Received(message.Length);
         AuthenticatedReceived(now);
+        if (_unanswered != 0)
+        {
+            _unanswered = 0; // only then: a write would take the line away from other threads
+        }
+
         if (session == _next)
         {
             ConfirmNext(session, now, outbox);

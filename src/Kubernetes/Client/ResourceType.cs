@@ -9,7 +9,11 @@ namespace WgMesh.Kubernetes;
 /// <param name="IsNamespaced">Whether its objects belong to a namespace.</param>
 /// <param name="Json">How its objects are read and written, without reflection.</param>
 public sealed record ResourceType<T>(string ApiVersion, string Kind, string Plural, bool IsNamespaced, JsonTypeInfo<T> Json)
-    where T : class, IKubernetesObject;
+    where T : class, IKubernetesObject
+{
+    /// <inheritdoc cref="KubernetesJson.OnTheWire"/>
+    internal JsonTypeInfo<T> OnTheWire { get; } = KubernetesJson.OnTheWire(Json);
+}
 
 /// <summary>The kinds of Kubernetes itself that are used here.</summary>
 public static class ResourceTypes

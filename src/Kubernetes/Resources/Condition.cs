@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 
 namespace WgMesh.Kubernetes;
 
@@ -28,6 +29,7 @@ public sealed class Condition
 
     /// <summary>When <see cref="Status"/> last changed.</summary>
     [Description("When the status last changed.")]
+    [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? LastTransitionTime { get; set; }
 
     /// <summary>The generation of the spec that the condition speaks of.</summary>

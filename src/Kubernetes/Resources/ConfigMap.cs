@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
 namespace WgMesh.Kubernetes;
 
 /// <summary>Named texts (core/v1 ConfigMap).</summary>
@@ -14,4 +17,8 @@ public sealed class ConfigMap : IKubernetesObject
 
     /// <summary>Texts by key.</summary>
     public Dictionary<string, string> Data { get; set; } = [];
+
+    /// <summary>What the server said and nothing here reads: it is written back as it was.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }

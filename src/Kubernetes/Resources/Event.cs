@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace WgMesh.Kubernetes;
 
 /// <summary>Something that happened to an object, for people (core/v1 Event).</summary>
@@ -28,9 +30,11 @@ public sealed class Event : IKubernetesObject
     public int? Count { get; set; }
 
     /// <summary>When it happened first.</summary>
+    [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? FirstTimestamp { get; set; }
 
     /// <summary>When it happened last.</summary>
+    [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? LastTimestamp { get; set; }
 
     /// <summary>Who says it.</summary>

@@ -1,7 +1,10 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
 namespace WgMesh.Kubernetes;
 
-/// <summary>The metadata of an object (meta/v1 ObjectMeta), as far as it is used here; other fields are ignored on reading.</summary>
-public sealed class ObjectMeta
+/// <summary>The metadata of an object (meta/v1 ObjectMeta), as far as it is used here; other fields are kept.</summary>
+public sealed class ObjectMeta : IJsonOnDeserialized
 {
     /// <summary>Unique within the kind (and the namespace, for namespaced kinds).</summary>
     public string Name { get; set; } = "";
@@ -19,9 +22,11 @@ public sealed class ObjectMeta
     public long? Generation { get; set; }
 
     /// <summary>Set by the API server. Null in a manifest.</summary>
+    [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? CreationTimestamp { get; set; }
 
     /// <summary>Set once deletion was asked for and finalizers hold it up.</summary>
+    [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? DeletionTimestamp { get; set; }
 
     /// <summary>Labels, by key.</summary>
@@ -35,6 +40,20 @@ public sealed class ObjectMeta
 
     /// <summary>Who must act before the object may go.</summary>
     public List<string> Finalizers { get; set; } = [];
+
+    /// <summary>What the server said and nothing here reads: it is written back as it was.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+
+    /// <summary>
+    /// Who applied which field is more than the rest of most objects, of no use here, and need not be written back: the server does not take its
+    /// absence for a change.
+    /// </summary>
+    void IJsonOnDeserialized.OnDeserialized()
+    {
+        if (Unknown is not null && Unknown.Remove("managedFields") && Unknown.Count == 0)
+            Unknown = null;
+    }
 }
 
 /// <summary>An owner of an object (meta/v1 OwnerReference).</summary>

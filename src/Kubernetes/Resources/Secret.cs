@@ -1,4 +1,6 @@
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace WgMesh.Kubernetes;
 
@@ -25,6 +27,10 @@ public sealed class Secret : IKubernetesObject
 
     /// <summary>Values by key as plain text; only in manifests, where they win over <see cref="Data"/>.</summary>
     public Dictionary<string, string> StringData { get; set; } = [];
+
+    /// <summary>What the server said and nothing here reads: it is written back as it was.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
 
     /// <summary>The value under <paramref name="key"/>, or null if there is none.</summary>
     public byte[]? Find(string key) =>

@@ -65,7 +65,7 @@ internal static class AgentProcess
             () =>
             {
                 using var snapshot = dataPlane.Snapshot();
-                return Readiness.Of(options.Node, status.Current, snapshot, time.GetUtcNow());
+                return Readiness.Of(options.Node, status.Current, snapshot);
             });
         var link = new OperatorLink(
             hello,

@@ -22,7 +22,6 @@ internal sealed class OperatorLink(
     TimeProvider time,
     ILogger log)
 {
-    internal static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(30);
     internal static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
 
     // a stream that lived this long was healthy: what ended it is a new trouble
@@ -30,14 +29,14 @@ internal sealed class OperatorLink(
 
     private int _stream;
 
-    /// <summary>Calls the operators in turn until cancelled.</summary>
+    /// <summary>Calls the operators in turn until cancelled, from any of them on: agents are to spread.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
         var backoff = new Backoff(random);
-        var refusals = 0;
-        for (var call = 0; ; call++)
+        var (failures, refusals) = (0, 0); // of this round
+        for (var call = random.Next(operators.Length); ; call = (call + 1) % operators.Length)
         {
-            var address = operators[call % operators.Length];
+            var address = operators[call];
             status.Update(s => s with { OperatorAddress = address.Authority });
             var start = time.GetTimestamp();
             var end = await CallAsync(address, stop);
@@ -51,15 +50,17 @@ internal sealed class OperatorLink(
             if (time.GetElapsedTime(start) >= Healthy)
             {
                 backoff.Reset();
+                (failures, refusals) = (0, 0);
             }
 
             // each address is tried once before any waiting: with two operators, one that goes away is not missed
+            failures++;
             refusals += end.Refused ? 1 : 0;
             var wait = TimeSpan.Zero;
-            if ((call + 1) % operators.Length == 0)
+            if (failures == operators.Length)
             {
                 wait = refusals == operators.Length ? backoff.Slow() : backoff.Next();
-                refusals = 0;
+                (failures, refusals) = (0, 0);
             }
 
             if (end.Refused)
@@ -161,18 +162,13 @@ internal sealed class OperatorLink(
     private async Task SpeakAsync(IClientStreamWriter<AgentMessage> requests, int stream, CancellationToken stop)
     {
         await requests.WriteAsync(new AgentMessage { Hello = hello }, stop);
-        Report? last = null;
-        var sent = 0L;
+        var reports = new ReportBuilder(stream, time);
         while (true)
         {
             var changed = status.Changed;
-            using var snapshot = dataPlane.Snapshot();
-            var report = ReportBuilder.Build(status.Current, snapshot, stream);
-            var essence = ReportBuilder.Essence(report, time.GetUtcNow());
-            if (!essence.Equals(last) || time.GetElapsedTime(sent) >= ReportInterval)
+            if (Next(reports) is { } report)
             {
                 await requests.WriteAsync(new AgentMessage { Report = report }, stop);
-                (last, sent) = (essence, time.GetTimestamp());
             }
 
             using var either = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -180,6 +176,12 @@ internal sealed class OperatorLink(
             await either.CancelAsync();
             stop.ThrowIfCancellationRequested();
         }
+    }
+
+    private Report? Next(ReportBuilder reports)
+    {
+        using var snapshot = dataPlane.Snapshot(); // it holds keys: for no longer than it takes
+        return reports.Next(status.Current, snapshot);
     }
 
     /// <param name="Error">Why, as a sentence.</param>

@@ -16,7 +16,7 @@ namespace WgMesh.NodeAgent.Telemetry;
 internal sealed record Readiness(
     bool Ready, string Node, OperatorReadiness Operator, ulong? Revision, string Source, LinkReadiness Links, ImmutableArray<string> Errors)
 {
-    internal static Readiness Of(string node, AgentState state, DeviceSnapshot device, DateTimeOffset now) => new(
+    internal static Readiness Of(string node, AgentState state, DeviceSnapshot device) => new(
         state.Applied is not null,
         node,
         new OperatorReadiness(state.OperatorAddress, state.Operator switch
@@ -27,7 +27,7 @@ internal sealed record Readiness(
         }, state.OperatorError),
         state.Applied?.Revision,
         state.Applied switch { null => "none", { FromCache: true } => "cache", _ => "operator" },
-        new LinkReadiness(device.Peers.Count(p => ReportBuilder.IsUp(p.LastHandshake, now)), device.Peers.Length),
+        new LinkReadiness(device.Peers.Count(p => ReportBuilder.StateOf(p) == Rpc.LinkState.Up), device.Peers.Length),
         state.Errors);
 }
 
@@ -36,7 +36,7 @@ internal sealed record Readiness(
 /// <param name="LastError">Why the newest call failed; null: it did not.</param>
 internal sealed record OperatorReadiness(string? Address, string State, string? LastError);
 
-/// <param name="Up">With a handshake young enough to carry packets.</param>
+/// <param name="Up">With a live session, and a peer that answers.</param>
 /// <param name="Total">Peers of this node.</param>
 internal sealed record LinkReadiness(int Up, int Total);
 

@@ -2,105 +2,184 @@ using System.Collections.Immutable;
 using WgMesh.Operator.Planning;
 using WgMesh.Operator.State;
 using WgMesh.Rpc;
-using Endpoint = WgMesh.Engine.Endpoint;
 
 namespace WgMesh.Operator.Distribution;
 
-/// <summary>The agents that are or were connected, and what they reported last. Thread-safe.</summary>
+/// <summary>
+/// The agents that are or were connected, to this replica or to one that tells of its own, and what they reported last. An agent is where its
+/// newest stream is; one that left is kept as disconnected. Thread-safe.
+/// </summary>
 internal sealed class AgentRegistry
 {
-    /// <summary>A report may be as large as a message; its texts are kept short.</summary>
-    private const int MostErrors = 32, LongestText = 512;
-
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, AgentSession> _sessions = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<AgentSession>> _sessions = new(StringComparer.Ordinal); // the newest last
+    private ulong _streams;
 
     /// <summary>By node name.</summary>
     public Latest<ImmutableDictionary<string, AgentStatus>> Agents { get; } =
         new(ImmutableDictionary.Create<string, AgentStatus>(StringComparer.Ordinal));
 
-    /// <summary>Registers a stream. One that the node had before is told to end.</summary>
-    public AgentSession Connect(CheckedHello hello)
+    /// <summary>This replica's plans, as the others know them.</summary>
+    public PlanPrints Prints { get; } = new();
+
+    internal SharedTexts Texts { get; } = new();
+
+    /// <summary>Registers a stream with this replica. Those that the node had here before are told to end.</summary>
+    public AgentSession Connect(CheckedHello hello) => Connect(hello, replica: null);
+
+    /// <summary>Takes up another replica, which is about to tell of its agents.</summary>
+    public ReplicaAgents Attach(string replica) => new(this, replica);
+
+    /// <summary>A plan was published: agents of other replicas may have it already.</summary>
+    public void Planned(PublishedPlan published)
     {
+        var print = Prints.Add(published);
         lock (_lock)
         {
-            _sessions.GetValueOrDefault(hello.Node)?.Replace();
-            var session = _sessions[hello.Node] = new AgentSession(this, hello.Node);
-            Set(hello.Node, new AgentStatus { IsConnected = true, Hello = hello, Report = Agents.Value.GetValueOrDefault(hello.Node)?.Report });
-            return session;
+            foreach (var session in _sessions.Values.SelectMany(sessions => sessions).Where(session => session.Print == print))
+                Update(session, status => status with { CurrentRevision = Math.Max(status.CurrentRevision, published.Revision) });
         }
     }
 
-    /// <summary>Forgets nodes that are gone.</summary>
+    /// <summary>Forgets nodes that are gone. One that another replica still has an agent of is not: this replica may be late to know it.</summary>
     public void Forget(Predicate<string> isGone)
     {
         lock (_lock)
         {
-            var gone = Agents.Value.Keys.Where(node => isGone(node)).ToList();
+            var gone = Agents.Value.Where(agent => isGone(agent.Key) && (agent.Value.Replica is null || !agent.Value.IsConnected))
+                .Select(agent => agent.Key).ToList();
             if (gone.Count > 0)
                 Agents.Publish(Agents.Value.RemoveRange(gone));
         }
     }
 
-    // what is kept, and shown to everybody's tools, is bounded by the plan and not by what an agent sends
-    internal void Report(AgentSession session, Report report, MeshPlan plan)
+    internal AgentSession Connect(CheckedHello hello, string? replica)
     {
-        var links = report.Links.Where(link => plan.HasPeer(link.Peer)).DistinctBy(link => link.Peer)
-            .OrderBy(link => link.Peer, StringComparer.Ordinal)
-            .Select(link => new LinkStatus(
-                link.Peer,
-                link.State switch { Rpc.LinkState.Up => LinkState.Up, Rpc.LinkState.Down => LinkState.Down, _ => LinkState.Idle },
-                (byte)Math.Min(link.ProtocolVersion, byte.MaxValue),
-                link.LastHandshake?.Seconds ?? 0,
-                Endpoint.TryParse(link.Endpoint, out var endpoint) ? endpoint.ToString() : "",
-                link.ReceivedBytes,
-                link.SentBytes));
-        var kept = new AgentReport(report.AppliedRevision, report.Mtu, [.. report.Errors.Take(MostErrors).Select(Short)], [.. links]);
-        Update(session, status => status with { Report = kept });
+        lock (_lock)
+        {
+            if (!_sessions.TryGetValue(hello.Node, out var sessions))
+                _sessions.Add(hello.Node, sessions = []);
+            if (replica is null)
+                sessions.ForEach(session => session.Replace());
+
+            // a node that comes back has what it had, until it says otherwise
+            var known = Agents.Value.GetValueOrDefault(hello.Node);
+            var session = new AgentSession(this, new AgentStatus
+            {
+                Hello = hello,
+                IsConnected = true,
+                Replica = replica,
+                Stream = ++_streams,
+                Report = known?.Report,
+                CurrentRevision = known?.Hello.PublicKey == hello.PublicKey ? known.CurrentRevision : 0,
+            });
+            sessions.Add(session);
+            Set(session, session.Status);
+            return session;
+        }
     }
 
-    internal void Hello(AgentSession session, CheckedHello hello) => Update(session, status => status with { Hello = hello });
+    /// <summary>Changes what is known of a session; it shows if it is its node's newest, and is kept in case it becomes that again.</summary>
+    internal void Update(AgentSession session, Func<AgentStatus, AgentStatus> change)
+    {
+        lock (_lock)
+        {
+            if (IsNewest(session) && (session.Status.Replica is not null || Agents.Value.ContainsKey(session.Node)))
+                Set(session, change(session.Status));
+            else
+                session.Status = change(session.Status);
+        }
+    }
 
     internal void Disconnect(AgentSession session)
     {
         lock (_lock)
         {
-            Update(session, status => status with { IsConnected = false });
-            if (_sessions.GetValueOrDefault(session.Node) == session)
+            if (!_sessions.TryGetValue(session.Node, out var sessions))
+                return;
+
+            var wasNewest = sessions[^1] == session;
+            sessions.Remove(session);
+            if (sessions.Count == 0)
                 _sessions.Remove(session.Node);
+            if (!wasNewest || !Agents.Value.ContainsKey(session.Node))
+                return;
+
+            // perhaps it has another stream still: a replica that is only now finding out that an agent went away spoke last
+            var left = sessions.Count > 0 ? sessions[^1] : session;
+            Set(left, left.Status with { IsConnected = left != session });
         }
     }
 
-    // a session that was replaced has nothing to say any more
-    private void Update(AgentSession session, Func<AgentStatus, AgentStatus> update)
+    private bool IsNewest(AgentSession session) => _sessions.TryGetValue(session.Node, out var sessions) && sessions[^1] == session;
+
+    private void Set(AgentSession session, AgentStatus status)
     {
-        lock (_lock)
-        {
-            if (_sessions.GetValueOrDefault(session.Node) == session && Agents.Value.TryGetValue(session.Node, out var status))
-                Set(session.Node, update(status));
-        }
+        session.Status = status;
+        if (Agents.Value.GetValueOrDefault(session.Node) != status)
+            Agents.Publish(Agents.Value.SetItem(session.Node, status));
     }
-
-    private void Set(string node, AgentStatus status) => Agents.Publish(Agents.Value.SetItem(node, status));
-
-    private static string Short(string text) => text.Length <= LongestText ? text : text[..LongestText] + "...";
 }
 
-/// <summary>One stream of one agent.</summary>
-internal sealed class AgentSession(AgentRegistry registry, string node) : IDisposable
+/// <summary>One stream of one agent, with this replica or another.</summary>
+internal sealed class AgentSession(AgentRegistry registry, AgentStatus status) : IDisposable
 {
     private readonly CancellationTokenSource _replaced = new();
+    private bool _hasReported;
+    private ulong _sent, _seen;
 
-    public string Node { get; } = node;
+    public string Node { get; } = status.Hello.Node;
 
-    /// <summary>Cancelled when the node opened another stream.</summary>
+    /// <summary>Cancelled when the node opened another stream with this replica.</summary>
     public CancellationToken Replaced => _replaced.Token;
 
-    public void Report(Report report, MeshPlan plan) => registry.Report(this, report, plan);
+    /// <summary>Of the newest plan that an agent of another replica has applied all of; 0: none is known.</summary>
+    internal ulong Print { get; private set; }
 
-    public void Hello(CheckedHello hello) => registry.Hello(this, hello);
+    /// <summary>The registry's.</summary>
+    internal AgentStatus Status { get; set; } = status;
 
-    public void Replace() => _ = _replaced.CancelAsync();
+    /// <summary>A configuration of this revision goes to the agent, who has not applied it yet.</summary>
+    public void Sending(ulong revision) => Update(status =>
+    {
+        _sent = _seen = revision;
+        return status;
+    });
+
+    /// <summary>The plan of this revision holds nothing for the agent that was not sent.</summary>
+    public void HasNothingNewIn(ulong revision) => Update(status =>
+    {
+        _seen = revision;
+        return WithCurrent(status);
+    });
+
+    /// <summary>What the agent reports; bounded by the plan, not by what it sends.</summary>
+    public void Report(Report report, MeshPlan plan)
+    {
+        var before = _hasReported ? Status.Report : null;
+        _hasReported = true;
+        var kept = AgentReport.From(report, before, plan, registry.Texts);
+        Update(status => WithCurrent(status with { Report = kept }));
+    }
+
+    public void Hello(CheckedHello hello) => Update(status => status with { Hello = hello });
+
+    /// <summary>What another replica says that the agent has applied.</summary>
+    internal void HasApplied(ulong print)
+    {
+        Print = print;
+        if (registry.Prints.RevisionOf(print) is > 0 and var revision)
+            Update(status => status with { CurrentRevision = Math.Max(status.CurrentRevision, revision) });
+    }
+
+    internal void Replace() => _ = _replaced.CancelAsync();
 
     public void Dispose() => registry.Disconnect(this);
+
+    private AgentStatus WithCurrent(AgentStatus status) =>
+        _sent > 0 && status.Report?.AppliedRevision >= _sent && _hasReported
+            ? status with { CurrentRevision = Math.Max(status.CurrentRevision, _seen) }
+            : status;
+
+    private void Update(Func<AgentStatus, AgentStatus> change) => registry.Update(this, change);
 }

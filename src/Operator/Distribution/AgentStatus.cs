@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using WgMesh.Operator.Planning;
+using WgMesh.Rpc;
 
 namespace WgMesh.Operator.Distribution;
 
@@ -14,17 +16,17 @@ internal sealed record AgentStatus
     /// <summary>The replica that it has its stream with; null: this one.</summary>
     public string? Replica { get; init; }
 
-    /// <summary>Whether it has applied all that the newest plan of its replica holds for it.</summary>
-    public bool IsCurrent { get; init; }
+    /// <summary>Tells a stream from those that the agent had before.</summary>
+    public ulong Stream { get; init; }
 
-    /// <summary>When it was last known to be current; null: never.</summary>
-    public DateTimeOffset? CurrentAsOf { get; init; }
+    /// <summary>The newest revision of this replica's plan, all of which it is known to have applied; 0: none.</summary>
+    public ulong CurrentRevision { get; init; }
 
     /// <summary>Its last report; null before the first.</summary>
     public AgentReport? Report { get; init; }
 
-    /// <summary>Whether it has applied what was planned before <paramref name="moment"/>.</summary>
-    public bool HasApplied(DateTimeOffset moment) => IsCurrent || CurrentAsOf >= moment;
+    /// <summary>Whether it has applied all that this revision of this replica's plan, and those before it, hold for it.</summary>
+    public bool HasApplied(ulong revision) => CurrentRevision >= revision;
 }
 
 /// <summary>What an agent reported, as far as it is kept: bounded by the plan, not by what it sent.</summary>
@@ -32,7 +34,56 @@ internal sealed record AgentStatus
 /// <param name="Mtu">Of its TUN, bytes.</param>
 /// <param name="Errors">What it could not apply, one sentence each.</param>
 /// <param name="Links">Its links, ordered by the name of the peer (ordinal).</param>
-internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArray<string> Errors, ImmutableArray<LinkStatus> Links);
+internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArray<string> Errors, ImmutableArray<LinkStatus> Links)
+{
+    private const int MostErrors = 32, LongestText = 512;
+
+    /// <summary>What is known after a report.</summary>
+    /// <param name="report">As received.</param>
+    /// <param name="before">What the reports before it on its stream said; null: it is the first.</param>
+    /// <param name="plan">Says which peers there are.</param>
+    /// <param name="texts">Gives back equal texts as one.</param>
+    public static AgentReport From(Report report, AgentReport? before, MeshPlan plan, SharedTexts texts)
+    {
+        var links = report.Links.Where(link => plan.HasPeer(link.Peer)).DistinctBy(link => link.Peer, StringComparer.Ordinal)
+            .Select(link => LinkStatus.From(link, texts)).ToArray();
+        Array.Sort(links, static (left, right) => string.CompareOrdinal(left.Peer, right.Peer));
+        var kept = report.LinksPartial && before is not null ? Merge(before.Links, links, report.RemovedLinks, plan) : [.. links];
+        return new AgentReport(report.AppliedRevision, report.Mtu, [.. report.Errors.Take(MostErrors).Select(Short)], kept);
+    }
+
+    private static ImmutableArray<LinkStatus> Merge(
+        ImmutableArray<LinkStatus> before, ReadOnlySpan<LinkStatus> changed, IReadOnlyCollection<string> removed, MeshPlan plan)
+    {
+        if (changed.IsEmpty && removed.Count == 0)
+            return before;
+
+        var gone = removed.Count == 0 ? null : removed.ToHashSet(StringComparer.Ordinal);
+        var merged = ImmutableArray.CreateBuilder<LinkStatus>(before.Length + changed.Length);
+        foreach (var link in before)
+        {
+            var order = -1;
+            while (!changed.IsEmpty && (order = string.CompareOrdinal(changed[0].Peer, link.Peer)) <= 0)
+            {
+                merged.Add(changed[0]);
+                changed = changed[1..];
+                if (order == 0)
+                    break;
+            }
+
+            if (order != 0 && gone?.Contains(link.Peer) != true)
+                merged.Add(link);
+        }
+
+        merged.AddRange(changed);
+        // an agent that forgets to say what is gone
+        if (merged.Count > plan.Outcomes.Length)
+            merged.RemoveAll(link => !plan.HasPeer(link.Peer));
+        return merged.DrainToImmutable();
+    }
+
+    private static string Short(string text) => text.Length <= LongestText ? text : text[..LongestText] + "...";
+}
 
 /// <summary>How a link is.</summary>
 internal enum LinkState : byte
@@ -53,4 +104,33 @@ internal enum LinkState : byte
 /// <param name="Endpoint">As last seen on the wire; empty: unknown.</param>
 /// <param name="Version">Of the session in use; 0: there is none.</param>
 internal readonly record struct LinkStatus(
-    string Peer, LinkState State, byte Version, long LastHandshake, string Endpoint, ulong ReceivedBytes, ulong SentBytes);
+    string Peer, LinkState State, byte Version, long LastHandshake, string Endpoint, ulong ReceivedBytes, ulong SentBytes)
+{
+    /// <summary>Of a report. An agent that does not say how a link is has it up while there is a session.</summary>
+    public static LinkStatus From(LinkReport link, SharedTexts texts) => new(
+        texts.Share(link.Peer),
+        link.State switch
+        {
+            Rpc.LinkState.Up => LinkState.Up,
+            Rpc.LinkState.Down => LinkState.Down,
+            Rpc.LinkState.Idle => LinkState.Idle,
+            _ => link.ProtocolVersion > 0 ? LinkState.Up : LinkState.Idle,
+        },
+        (byte)Math.Min(link.ProtocolVersion, byte.MaxValue),
+        link.LastHandshake?.Seconds ?? 0,
+        Engine.Endpoint.TryParse(link.Endpoint, out var endpoint) ? texts.Share(endpoint.ToString()) : "",
+        link.ReceivedBytes,
+        link.SentBytes);
+
+    /// <summary>As it is told to tools and to other replicas.</summary>
+    public LinkReport ToReport() => new()
+    {
+        Peer = Peer,
+        State = State switch { LinkState.Up => Rpc.LinkState.Up, LinkState.Down => Rpc.LinkState.Down, _ => Rpc.LinkState.Idle },
+        ProtocolVersion = Version,
+        LastHandshake = LastHandshake == 0 ? null : new Google.Protobuf.WellKnownTypes.Timestamp { Seconds = LastHandshake },
+        Endpoint = Endpoint,
+        ReceivedBytes = ReceivedBytes,
+        SentBytes = SentBytes,
+    };
+}

@@ -25,8 +25,8 @@ internal sealed partial class MeshService
             Log.AgentConnected(service._logger, hello.Node, hello.Version, context.Peer);
 
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(
-                context.CancellationToken, session.Replaced, service._lifetime.ApplicationStopping);
-            var sending = SendAsync(hello.Node, ended.Token);
+                context.CancellationToken, session.Replaced, service._streams.Ended);
+            var sending = SendAsync(session, ended.Token);
             var receiving = ReceiveAsync(session, ended.Token);
             var guarding = service.UntilRefusedAsync(context, caller => RequireNode(caller, hello.Node), ended.Token);
             var first = await Task.WhenAny(sending, receiving, guarding);
@@ -60,7 +60,7 @@ internal sealed partial class MeshService
         private async Task<CheckedHello> ReadHelloAsync()
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(
-                context.CancellationToken, service._lifetime.ApplicationStopping);
+                context.CancellationToken, service._streams.Ended);
             timeout.CancelAfter(HelloTimeout);
             try
             {
@@ -120,9 +120,11 @@ internal sealed partial class MeshService
         }
 
         /// <summary>Sends the whole configuration, then what changes. While a message is on its way, changes add up in the next.</summary>
-        private async Task SendAsync(string node, CancellationToken cancellationToken)
+        private async Task SendAsync(AgentSession session, CancellationToken cancellationToken)
         {
+            var node = session.Node;
             var sent = await PlanWithAsync(node, cancellationToken);
+            session.Sending(sent.Revision);
             await responses.WriteSerializedAsync(sent.Plan.ConfigFor(node, sent.Revision)!.Bytes, cancellationToken);
             service._metrics.FullSent();
 
@@ -134,9 +136,16 @@ internal sealed partial class MeshService
 
                 if (seen.Plan.ChangeFor(sent.Plan, sent.Revision, node, seen.Revision) is { } delta)
                 {
+                    session.Sending(seen.Revision);
                     await responses.WriteSerializedAsync(delta.Bytes, cancellationToken);
                     service._metrics.DeltaSent(delta);
                     sent = seen;
+                }
+                else
+                {
+                    // the revision that the agent has stays; the plan may go
+                    sent = sent with { Plan = seen.Plan };
+                    session.HasNothingNewIn(seen.Revision);
                 }
             }
         }

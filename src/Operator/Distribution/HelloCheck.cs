@@ -19,10 +19,24 @@ internal static class HelloCheck
     /// <exception cref="RpcException">INVALID_ARGUMENT, PERMISSION_DENIED or NOT_FOUND, with what would be right.</exception>
     public static CheckedHello Check(Hello hello, Caller caller, ClusterState cluster)
     {
+        if (hello.Node.Length > 0 && !caller.MaySpeakFor(hello.Node))
+            throw new RpcException(new Status(StatusCode.PermissionDenied, $"the token is for {caller.Shown}, not for node {Shown(hello.Node)}"));
+
+        var said = Form(hello);
+        if (!cluster.Nodes.Any(node => node.Name == hello.Node))
+            throw new RpcException(new Status(StatusCode.NotFound, $"there is no Node {Shown(hello.Node)}"));
+
+        CheckPin(said.Node, said.PublicKey, cluster);
+        CheckUnique(said.Node, said.PublicKey, cluster);
+        return said;
+    }
+
+    /// <summary>What it says, whatever the cluster is.</summary>
+    /// <exception cref="RpcException">INVALID_ARGUMENT, with what would be right.</exception>
+    public static CheckedHello Form(Hello hello)
+    {
         if (hello.Node.Length == 0)
             throw Invalid("Hello.node is empty: it is the name of the agent's Node");
-        if (!caller.MaySpeakFor(hello.Node))
-            throw new RpcException(new Status(StatusCode.PermissionDenied, $"the token is not for node {Shown(hello.Node)}"));
         if (hello.PublicKey.Length != PublicKey.Length)
             throw Invalid($"Hello.public_key has {hello.PublicKey.Length} bytes; a public key has {PublicKey.Length}");
         if (!hello.PublicKey.Span.ContainsAnyExcept((byte)0))
@@ -38,13 +52,8 @@ internal static class HelloCheck
         var versions = hello.ProtocolVersions.Count == 0 ? VersionSet.One : VersionSet.Of(hello.ProtocolVersions);
         if (versions.Numbers.Count() is var several and > WireGuardPeerSpec.MostProtocolVersions)
             throw Invalid($"Hello.protocol_versions names {several} versions; at most {WireGuardPeerSpec.MostProtocolVersions} are taken");
-        if (!cluster.Nodes.Any(node => node.Name == hello.Node))
-            throw new RpcException(new Status(StatusCode.NotFound, $"there is no Node {Shown(hello.Node)}"));
 
-        var key = new PublicKey(hello.PublicKey.Span);
-        CheckPin(hello.Node, key, cluster);
-        CheckUnique(hello.Node, key, cluster);
-        return new CheckedHello(hello.Node, key, [.. hello.Endpoints], Shown(hello.AgentVersion), versions);
+        return new CheckedHello(hello.Node, new PublicKey(hello.PublicKey.Span), [.. hello.Endpoints], Shown(hello.AgentVersion), versions);
     }
 
     /// <exception cref="RpcException">PERMISSION_DENIED: people declared another key for the node.</exception>
@@ -76,6 +85,6 @@ internal static class HelloCheck
     private static RpcException Invalid(string detail) => new(new Status(StatusCode.InvalidArgument, detail));
 
     // what an agent says reaches logs and terminals: none of it is to move a cursor or begin a line
-    private static string Shown(string text) =>
+    internal static string Shown(string text) =>
         string.Concat(text.Take(64).Where(c => !char.IsControl(c) && c is not ('\u2028' or '\u2029'))) + (text.Length > 64 ? "..." : "");
 }

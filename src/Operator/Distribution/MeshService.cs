@@ -6,21 +6,28 @@ using WgMesh.Rpc;
 
 namespace WgMesh.Operator.Distribution;
 
-/// <summary>Serves the plan to agents, takes their reports, and shows the mesh to tools.</summary>
+/// <summary>
+/// Serves the plan to agents, takes their reports, and shows the mesh to tools. MeshService.Callers.cs: who calls; MeshService.Replicas.cs:
+/// what replicas of the operator say to each other; AgentStream.cs: an agent's stream.
+/// </summary>
+/// <param name="replicas">How other replicas are called; null: there are none.</param>
 internal sealed partial class MeshService(
     ICluster cluster,
     PlanLoop plans,
     AgentRegistry agents,
     IAuthenticator authenticator,
+    Leader leader,
     OperatorMetrics metrics,
-    IHostApplicationLifetime lifetime,
-    ILogger<MeshService> logger) : Mesh.MeshBase
+    StreamLifetime streams,
+    TimeProvider time,
+    ILogger<MeshService> logger,
+    ReplicaCredentials? replicas = null) : Mesh.MeshBase
 {
     private readonly ICluster _cluster = cluster;
     private readonly PlanLoop _plans = plans;
     private readonly AgentRegistry _agents = agents;
     private readonly OperatorMetrics _metrics = metrics;
-    private readonly IHostApplicationLifetime _lifetime = lifetime;
+    private readonly StreamLifetime _streams = streams;
     private readonly ILogger _logger = logger;
 
     /// <summary>A tool need not see every packet counter move.</summary>
@@ -49,43 +56,31 @@ internal sealed partial class MeshService(
     public override async Task WatchStatus(
         WatchStatusRequest request, IServerStreamWriter<MeshStatus> responseStream, ServerCallContext context)
     {
-        await RequireToolAsync(context);
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _lifetime.ApplicationStopping);
+        RequireTool(await AuthenticateAsync(context));
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _streams.Ended);
         var guarding = UntilRefusedAsync(context, RequireTool, ended.Token);
+        var showing = ShowStatusAsync(responseStream, ended.Token);
+        var first = await Task.WhenAny(guarding, showing);
+        await ended.CancelAsync();
+        await Task.WhenAll(guarding, showing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         try
         {
-            await FirstPlanAsync(ended.Token);
-            while (true)
-            {
-                var (published, known) = (_plans.Published.Value, _agents.Agents.Value);
-                await responseStream.WriteAsync(StatusView.Of(published, known), ended.Token);
-                await Task.Delay(StatusInterval, ended.Token);
-
-                using var changed = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
-                var next = await Task.WhenAny(
-                    _plans.Published.NextAsync(published, changed.Token),
-                    _agents.Agents.NextAsync(known, changed.Token),
-                    guarding);
-                await changed.CancelAsync();
-                await next;
-            }
+            await first;
         }
-        catch (OperationCanceledException) when (ended.IsCancellationRequested)
+        catch (OperationCanceledException) when (!context.CancellationToken.IsCancellationRequested)
         {
-            if (!context.CancellationToken.IsCancellationRequested)
-                throw Stopping();
+            throw Stopping();
         }
-        finally
+        catch (OperationCanceledException)
         {
-            await ended.CancelAsync();
-            await guarding.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // the tool went away
         }
     }
 
     /// <inheritdoc/>
     public override async Task<PeerConfigFile> GetPeerConfig(GetPeerConfigRequest request, ServerCallContext context)
     {
-        await RequireToolAsync(context);
+        RequireTool(await AuthenticateAsync(context));
         var plan = (await FirstPlanAsync(context.CancellationToken)).Plan;
         var outcomes = plan.Outcomes.Where(outcome => outcome.Name == request.Peer).OrderByDescending(outcome => outcome.Kind).ToList();
         return outcomes switch
@@ -99,52 +94,38 @@ internal sealed partial class MeshService(
         };
     }
 
-    /// <exception cref="RpcException">Nobody known is calling, or that cannot be found out now.</exception>
-    private async ValueTask<Caller> AuthenticateAsync(ServerCallContext context)
-    {
-        try
-        {
-            if (await authenticator.AuthenticateAsync(context.RequestHeaders.GetValue("authorization"), context.CancellationToken) is { } caller)
-                return caller;
-        }
-        catch (RpcException e) when (e.StatusCode == StatusCode.Unauthenticated)
-        {
-            Log.Unauthenticated(_logger, context.Method, context.Peer);
-            throw;
-        }
-
-        Log.Unauthenticated(_logger, context.Method, context.Peer);
-        throw new RpcException(new Status(StatusCode.Unauthenticated, "the call needs a known token: authorization: Bearer TOKEN"));
-    }
-
-    /// <summary>
-    /// Whether the caller of an open stream is still known and allowed what it does, silent or not; ends only by an exception. What
-    /// cannot be found out ends no stream.
-    /// </summary>
-    /// <param name="require">Throws if this caller may not do it (any more).</param>
-    private async Task UntilRefusedAsync(ServerCallContext context, Action<Caller> require, CancellationToken cancellationToken)
+    /// <summary>Shows the mesh until cancelled: as the leader sees it, who hears of every agent, or else as this replica does.</summary>
+    private async Task ShowStatusAsync(IServerStreamWriter<MeshStatus> responses, CancellationToken cancellationToken)
     {
         while (true)
         {
-            // not all streams that opened together ask together
-            await Task.Delay(authenticator.RecheckInterval * (0.5 + (Random.Shared.NextDouble() / 2)), cancellationToken);
-            try
+            var view = leader.View.Value;
+            if (view.Address is { } address && replicas is not null)
             {
-                require(await AuthenticateAsync(context));
+                await RelayStatusAsync(address, replicas, responses, view, cancellationToken);
+                if (leader.View.Value != view)
+                    continue;
             }
-            catch (RpcException e) when (e.StatusCode == StatusCode.Unavailable)
-            {
-                // whoever was good when it came stays so while nobody can say
-            }
+
+            // the leader cannot be asked: what is known here is better than nothing, until it is tried again
+            var published = await FirstPlanAsync(cancellationToken);
+            var known = _agents.Agents.Value;
+            await responses.WriteAsync(StatusView.Of(published, known), cancellationToken);
+            await Task.Delay(StatusInterval, cancellationToken);
+
+            using var changed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            List<Task> changes =
+            [
+                _plans.Published.NextAsync(published, changed.Token),
+                _agents.Agents.NextAsync(known, changed.Token),
+                leader.View.NextAsync(view, changed.Token),
+            ];
+            if (view.Address is not null)
+                changes.Add(Task.Delay(ReplicaLink.LastRetry, time, changed.Token));
+            await Task.WhenAny(changes);
+            await changed.CancelAsync();
+            cancellationToken.ThrowIfCancellationRequested();
         }
-    }
-
-    private async Task RequireToolAsync(ServerCallContext context) => RequireTool(await AuthenticateAsync(context));
-
-    private static void RequireTool(Caller caller)
-    {
-        if (!caller.IsTool && !caller.IsReplica)
-            throw new RpcException(new Status(StatusCode.PermissionDenied, "the token is for one node; tools need a token for *"));
     }
 
     /// <summary>The plan in force; just after a start there may be none yet.</summary>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Google.Protobuf.WellKnownTypes;
 using WgMesh.Operator.Planning;
 using WgMesh.Rpc;
 
@@ -39,7 +38,7 @@ internal static class StatusView
                 {
                     peer.AppliedRevision = report.AppliedRevision;
                     peer.Errors.AddRange(report.Errors);
-                    peer.Links.AddRange(report.Links.Select(LinkOf));
+                    peer.Links.AddRange(report.Links.Select(link => link.ToReport()));
                 }
             }
 
@@ -48,17 +47,6 @@ internal static class StatusView
 
         return status;
     }
-
-    private static LinkReport LinkOf(LinkStatus link) => new()
-    {
-        Peer = link.Peer,
-        State = link.State switch { LinkState.Up => Rpc.LinkState.Up, LinkState.Down => Rpc.LinkState.Down, _ => Rpc.LinkState.Idle },
-        ProtocolVersion = link.Version,
-        LastHandshake = link.LastHandshake == 0 ? null : Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeSeconds(link.LastHandshake)),
-        Endpoint = link.Endpoint,
-        ReceivedBytes = link.ReceivedBytes,
-        SentBytes = link.SentBytes,
-    };
 
     private static string MessageOf(PeerOutcome outcome)
     {

@@ -114,6 +114,34 @@ internal sealed class AgentStream(Hello hello, IServerStreamWriter<OperatorMessa
     /// <summary>In the order they came.</summary>
     internal Report[] Reports => [.. _reports];
 
+    /// <summary>By peer, as an operator knows them by now.</summary>
+    internal Dictionary<string, LinkReport> Links
+    {
+        get
+        {
+            var links = new Dictionary<string, LinkReport>();
+            foreach (var report in _reports)
+            {
+                if (!report.LinksPartial)
+                {
+                    links.Clear();
+                }
+
+                foreach (var name in report.RemovedLinks)
+                {
+                    links.Remove(name);
+                }
+
+                foreach (var link in report.Links)
+                {
+                    links[link.Peer] = link;
+                }
+            }
+
+            return links;
+        }
+    }
+
     /// <summary>Whether the agent has ended it.</summary>
     internal bool Ended { get; private set; }
 

@@ -30,6 +30,7 @@ public sealed class OperatorLinkTests : IAsyncLifetime
     private readonly CancellationTokenSource _stop = new();
     private readonly List<FakeOperator> _operators = [];
     private Task _running = Task.CompletedTask;
+    private int _firstCalled;
 
     public OperatorLinkTests()
     {
@@ -96,7 +97,7 @@ public sealed class OperatorLinkTests : IAsyncLifetime
         await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 6 }]);
         Assert.Equal(["b", "d"], _plane.PeerNames);
         Assert.Equal(7, _plane.Peer("b").PersistentKeepalive);
-        Assert.Equal(["b", "d"], stream.Reports[^1].Links.Select(l => l.Peer).Order());
+        Assert.Equal(["b", "d"], stream.Links.Keys.Order());
         Assert.Equal(1420U, stream.Reports[^1].Mtu);
         Assert.Equal(OperatorConnection.Connected, _status.Current.Operator);
         Assert.Null(_status.Current.OperatorError);
@@ -343,6 +344,41 @@ public sealed class OperatorLinkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Any_of_the_operators_may_be_the_first_that_is_called()
+    {
+        var (first, second) = (await StartOperator(), await StartOperator());
+        _firstCalled = 1;
+        Start(first.Address, second.Address);
+
+        await second.NextStreamAsync();
+        Assert.Empty(first.Tokens);
+    }
+
+    [Fact]
+    public async Task An_operator_that_stops_is_left_for_another_at_once_and_the_tunnels_stay()
+    {
+        var (first, second) = (await StartOperator(OwnAddress), await StartOperator());
+        var away = first.Address;
+        await first.DisposeAsync();
+        Start(away, second.Address); // one was away when the agent came
+        var stream = await second.NextStreamAsync();
+        await stream.SendAsync(Config(5, Node("b")));
+        await Wait.Until(() => _status.Current.Applied?.Revision == 5);
+        _time.Advance(OperatorLink.Healthy);
+        var updates = _plane.Updates.Count;
+        var back = await StartOperator(OwnAddress, away.Port);
+
+        stream.End(new Status(StatusCode.Unavailable, "the operator is stopping"));
+
+        // no time passes
+        var next = await back.NextStreamAsync();
+        await next.SendAsync(Config(1, Node("b")));
+        await Wait.Until(() => next.Reports is [.., { AppliedRevision: 1 }]);
+        Assert.Equal(updates, _plane.Updates.Count);
+        Assert.Equal(["b"], _plane.PeerNames);
+    }
+
+    [Fact]
     public async Task An_operator_that_takes_messages_and_says_nothing_any_more_is_noticed_by_pings()
     {
         var @operator = await StartOperator();
@@ -365,26 +401,28 @@ public sealed class OperatorLinkTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_link_that_comes_up_is_reported_within_a_second_and_then_nothing_until_half_a_minute_is_over()
+    public async Task A_link_that_comes_up_is_reported_within_a_second_and_then_nothing_until_its_counters_are_due()
     {
         var (_, stream) = await Connected(Config(5, Node("b")));
-        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 5 }]);
-        Assert.Null(stream.Reports[^1].Links[0].LastHandshake);
+        await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 5 }] && stream.Links.ContainsKey("b"));
+        Assert.Null(stream.Links["b"].LastHandshake);
 
-        await PassSecond(() => _plane.Happen("b", p => p with { LastHandshake = _time.GetUtcNow(), ReceivedBytes = 92, SentBytes = 148 }));
-        await Wait.Until(() => stream.Reports[^1].Links[0].LastHandshake is not null);
-        var link = Assert.Single(stream.Reports[^1].Links);
+        await PassSecond(() => _plane.Happen(
+            "b", p => p with { HasLiveSession = true, LastHandshake = _time.GetUtcNow(), ReceivedBytes = 92, SentBytes = 148 }));
+        await Wait.Until(() => stream.Links["b"].State == LinkState.Up);
+        var link = stream.Links["b"];
         Assert.Equal(("b", "192.0.2.2:51820", 92UL, 148UL), (link.Peer, link.Endpoint, link.ReceivedBytes, link.SentBytes));
+        Assert.NotNull(link.LastHandshake);
 
         // counters alone are no news; here they tell the second in which a report was made
         var before = stream.Reports.Length;
         for (var second = 1UL; second <= 35; second++)
         {
-            await PassSecond(() => _plane.Happen("b", p => p with { ReceivedBytes = 1_000_000 + second }));
+            await PassSecond(() => _plane.Happen("b", p => p with { ReceivedPackets = second, ReceivedBytes = 1_000_000 + second }));
         }
 
         await Wait.Until(() => stream.Reports.Length > before);
-        Assert.Equal(1_000_030UL, stream.Reports[before].Links[0].ReceivedBytes);
+        Assert.Equal(1_000_029UL, stream.Reports[before].Links[0].ReceivedBytes); // 30 s after the first report, and one was over before
 
         // the agent looks every second, so each is over only when it has begun to wait for the next
         async Task PassSecond(Action happening)
@@ -404,7 +442,7 @@ public sealed class OperatorLinkTests : IAsyncLifetime
 
         _plane.Happen("b", p => p with { Endpoint = roamed });
 
-        await Wait.Until(() => stream.Reports[^1].Links[0].Endpoint == "203.0.113.9:1", () => _time.Advance(TimeSpan.FromSeconds(0.1)));
+        await Wait.Until(() => stream.Links.GetValueOrDefault("b")?.Endpoint == "203.0.113.9:1", () => _time.Advance(TimeSpan.FromSeconds(0.1)));
     }
 
     [Fact]
@@ -412,12 +450,13 @@ public sealed class OperatorLinkTests : IAsyncLifetime
     {
         var (_, stream) = await Connected(Config(5, Node("b")));
         await Wait.Until(() => stream.Reports is [.., { AppliedRevision: 5 }]);
-        Assert.Equal(0u, stream.Reports[^1].Links[0].ProtocolVersion);
+        await Wait.Until(() => stream.Links.ContainsKey("b"));
+        Assert.Equal(0u, stream.Links["b"].ProtocolVersion);
 
         foreach (var version in (uint[])[1, 2])
         {
             _plane.Happen("b", p => p with { SessionVersion = version });
-            await Wait.Until(() => stream.Reports[^1].Links[0].ProtocolVersion == version, () => _time.Advance(TimeSpan.FromSeconds(0.1)));
+            await Wait.Until(() => stream.Links["b"].ProtocolVersion == version, () => _time.Advance(TimeSpan.FromSeconds(0.1)));
         }
     }
 
@@ -484,7 +523,7 @@ public sealed class OperatorLinkTests : IAsyncLifetime
     {
         var hello = new Hello { Node = "a", PublicKey = ByteString.CopyFrom(Key("own").ToArray()), ProtocolVersions = { 1 } };
         var link = new OperatorLink(
-            hello, [.. operators], credentials, _applier, _plane, _status, _metrics, new Random(1), _time, _log);
+            hello, [.. operators], credentials, _applier, _plane, _status, _metrics, new Chance(_firstCalled), _time, _log);
         _running = Task.WhenAll(link.RunAsync(_stop.Token), _applier.RunAsync(_stop.Token));
     }
 
@@ -501,5 +540,11 @@ public sealed class OperatorLinkTests : IAsyncLifetime
         await stream.SendAsync(config);
         await Wait.Until(() => _status.Current.Applied?.Revision == config.Revision);
         return stream;
+    }
+
+    /// <summary>Which operator is called first is not left to chance here.</summary>
+    private sealed class Chance(int first) : Random(1)
+    {
+        public override int Next(int maxValue) => first;
     }
 }
