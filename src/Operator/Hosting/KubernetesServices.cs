@@ -48,8 +48,12 @@ internal static class KubernetesServices
             var time = provider.GetRequiredService<TimeProvider>();
             var lookup = new CallerLookup(
                 provider.GetRequiredService<KubernetesClient>(), space, kubernetes.AgentServiceAccount, token, time);
-            return new TokenReviewer(
-                lookup.FindAsync, provider.GetRequiredService<OperatorMetrics>(), time, provider.GetRequiredService<ILogger<TokenReviewer>>());
+            var logger = provider.GetRequiredService<ILogger<TokenReviewer>>();
+            if (token.UserName(out var problem) is not { } account)
+                Log.NoReplicaToken(logger, problem!);
+            else if (account == lookup.AgentAccount)
+                Log.AccountShared(logger, account);
+            return new TokenReviewer(lookup.FindAsync, provider.GetRequiredService<OperatorMetrics>(), time, logger);
         });
         services.AddSingleton(provider => new OperatorAuthority(
             provider.GetRequiredService<KubernetesClient>(), provider.GetRequiredService<EventRecorder>(), space, names,
@@ -94,7 +98,7 @@ internal static class KubernetesServices
         }
         catch (KubeConfigException e)
         {
-            throw new KubeConfigException($"{e.Message} Outside a pod, give --kubeconfig FILE.", e);
+            throw new KubeConfigException($"{e.Message} Give --kubeconfig FILE.", e);
         }
     }
 
