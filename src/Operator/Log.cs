@@ -35,8 +35,8 @@ internal static partial class Log
     [LoggerMessage(202, LogLevel.Warning, "{Conflict}")]
     public static partial void Conflict(ILogger logger, string conflict);
 
-    [LoggerMessage(203, LogLevel.Error, "The plan's addresses could not be kept, the plan before it stays in force: {Reason}")]
-    public static partial void PlanNotKept(ILogger logger, string reason);
+    [LoggerMessage(203, LogLevel.Error, "What was decided could not be kept, the state before it stays in force: {Reason}")]
+    public static partial void StateNotKept(ILogger logger, string reason);
 
     [LoggerMessage(301, LogLevel.Information, "The agent of node {Node} connected: version {Version}, from {Peer}")]
     public static partial void AgentConnected(ILogger logger, string node, string version, string peer);

@@ -125,7 +125,7 @@ internal sealed partial class MeshService
             var node = session.Node;
             var sent = await PlanWithAsync(node, cancellationToken);
             session.Sending(sent.Revision);
-            await responses.WriteAsync(new OperatorMessage { Full = sent.Plan.ForNode(node, sent.Revision) }, cancellationToken);
+            await responses.WriteSerializedAsync(sent.Plan.ConfigFor(node, sent.Revision)!.Bytes, cancellationToken);
             service._metrics.FullSent();
 
             for (var seen = sent; ;)
@@ -134,10 +134,10 @@ internal sealed partial class MeshService
                 if (ReferenceEquals(seen.Plan, sent.Plan) || !IsFor(seen, node))
                     continue;
 
-                if (seen.Plan.DeltaFrom(sent.Plan, sent.Revision, node, seen.Revision) is { } delta)
+                if (seen.Plan.ChangeFor(sent.Plan, sent.Revision, node, seen.Revision) is { } delta)
                 {
                     session.Sending(seen.Revision);
-                    await responses.WriteAsync(new OperatorMessage { Delta = delta }, cancellationToken);
+                    await responses.WriteSerializedAsync(delta.Bytes, cancellationToken);
                     service._metrics.DeltaSent(delta);
                     sent = seen;
                 }

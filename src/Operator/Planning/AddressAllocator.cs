@@ -12,19 +12,42 @@ namespace WgMesh.Operator.Planning;
 internal sealed class AddressAllocator(ImmutableArray<Prefix> pools, PrefixTable<Holder> reserved)
 {
     private readonly HashSet<Prefix> _used = [];
-    private readonly Dictionary<(int Pool, PrefixTable<string>? Claims), UInt128> _next = [];
+    private readonly Dictionary<(int Pool, PrefixTable<Member>? Claims), UInt128> _next = [];
 
-    /// <summary>Whether there is a pool of this family at all.</summary>
-    public bool Serves(bool isIPv6) => pools.Any(pool => pool.IsIPv6 == isIPv6);
+    private readonly bool _serves4 = pools.Any(pool => !pool.IsIPv6), _serves6 = pools.Any(pool => pool.IsIPv6);
+
+    /// <summary>Whether there is a pool of this family, and none of these addresses is of it.</summary>
+    public bool IsMissing(bool isIPv6, IReadOnlyList<Prefix> addresses)
+    {
+        if (!(isIPv6 ? _serves6 : _serves4))
+            return false;
+
+        for (var i = 0; i < addresses.Count; i++)
+        {
+            if (addresses[i].IsIPv6 == isIPv6)
+                return false;
+        }
+
+        return true;
+    }
 
     /// <summary>Whether the address lies in a pool: if not, it was given when the pools were others.</summary>
-    public bool IsInPool(Prefix address) => pools.Any(pool => pool.Overlaps(address));
+    public bool IsInPool(Prefix address)
+    {
+        foreach (var pool in pools)
+        {
+            if (pool.Overlaps(address))
+                return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Marks an address as in use; false if it is already.</summary>
     public bool TryKeep(Prefix address) => _used.Add(address);
 
     /// <summary>The lowest free address outside of <paramref name="claims"/>, as a full-length prefix; null if none is left.</summary>
-    public Prefix? Give(bool isIPv6, PrefixTable<string>? claims)
+    public Prefix? Give(bool isIPv6, PrefixTable<Member>? claims)
     {
         for (var i = 0; i < pools.Length; i++)
         {
@@ -38,7 +61,7 @@ internal sealed class AddressAllocator(ImmutableArray<Prefix> pools, PrefixTable
         return null;
     }
 
-    private Prefix? FindFree(int index, PrefixTable<string>? claims)
+    private Prefix? FindFree(int index, PrefixTable<Member>? claims)
     {
         var pool = pools[index];
         var (first, last) = Usable(pool);

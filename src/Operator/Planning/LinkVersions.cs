@@ -60,14 +60,14 @@ internal sealed class LinkVersions
     }
 
     /// <summary>What cannot be as it is asked for, one sentence each.</summary>
-    /// <param name="members">All with a key, by what they are called, in order.</param>
-    public IEnumerable<string> Conflicts(IReadOnlyList<(string Title, bool IsNode, VersionSet Versions)> members)
+    /// <param name="members">All that are served, in order.</param>
+    public IEnumerable<string> Conflicts(IReadOnlyList<Member> members)
     {
         // external devices are as they are: only nodes can be expected to follow the mesh's settings
         if (_progress is { } progress)
         {
             var behind = members
-                .Where(member => member.IsNode && (progress.IsDue ? !member.Versions.Contains(progress.Version) : member.Versions.UpTo(_limit).IsEmpty))
+                .Where(member => member.Node is not null && (progress.IsDue ? !member.Versions.Contains(progress.Version) : member.Versions.UpTo(_limit).IsEmpty))
                 .Select(member => member.Title)
                 .ToList();
             if (behind.Count > 0)
@@ -77,16 +77,18 @@ internal sealed class LinkVersions
             }
         }
 
-        // by what they speak, of which there are few kinds, and not by pairs of members
+        // by what they speak, of which nodes have few kinds, and not by pairs of members
         var kinds = members.GroupBy(member => member.Versions).ToList();
+        var ofNodes = kinds.ConvertAll(kind => kind.Any(member => member.Node is not null)); // external devices have no links with each other
         for (var i = 0; i < kinds.Count; i++)
         {
-            foreach (var other in kinds.Skip(i + 1).Where(other => other.Key.And(kinds[i].Key).IsEmpty))
+            for (var j = 0; ofNodes[i] && j < kinds.Count; j++)
             {
-                if (kinds[i].Concat(other).Any(member => member.IsNode)) // external devices have no links with each other
+                if (kinds[i].Key.And(kinds[j].Key).IsEmpty && !(ofNodes[j] && j < i))
                 {
+                    var (one, other) = (kinds[Math.Min(i, j)], kinds[Math.Max(i, j)]);
                     yield return "No link is possible, for want of a common protocol version, between what speaks "
-                        + $"{kinds[i].Key} ({Names(kinds[i].Select(member => member.Title))}) and what speaks "
+                        + $"{one.Key} ({Names(one.Select(member => member.Title))}) and what speaks "
                         + $"{other.Key} ({Names(other.Select(member => member.Title))}).";
                 }
             }

@@ -5,13 +5,11 @@ using WgMesh.Operator.Telemetry;
 
 namespace WgMesh.Operator.Planning;
 
-/// <summary>Plans anew whenever the cluster changes, keeps what was given, and publishes what is different.</summary>
+/// <summary>Plans anew whenever the cluster changes, and publishes what is different.</summary>
 internal sealed class PlanLoop(
-    StandaloneCluster cluster, AgentRegistry agents, OperatorMetrics metrics, TimeProvider time, ILogger<PlanLoop> logger)
+    ICluster cluster, AgentRegistry agents, OperatorMetrics metrics, ILogger<PlanLoop> logger)
     : BackgroundService
 {
-    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
-
     /// <summary>The plan in force.</summary>
     public Latest<PublishedPlan> Published { get; } = new(PublishedPlan.None);
 
@@ -32,17 +30,8 @@ internal sealed class PlanLoop(
         while (true)
         {
             var state = cluster.Current.Value;
-            try
-            {
+            if (!ReferenceEquals(state, ClusterState.Empty)) // else the cluster has not been read yet
                 Plan(state);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // an address that is not kept must not be handed out: the plan in force stays
-                Log.PlanNotKept(logger, e.Message);
-                await Task.Delay(Retry, time, cancellationToken);
-                continue;
-            }
 
             await cluster.Current.NextAsync(state, cancellationToken);
         }
@@ -50,12 +39,11 @@ internal sealed class PlanLoop(
 
     private void Plan(ClusterState state)
     {
-        var started = Stopwatch.GetTimestamp();
-        var plan = MeshPlanner.Plan(state);
-        metrics.Planned(Stopwatch.GetElapsedTime(started));
-        cluster.Keep(state, plan);
-
         var before = Published.Value;
+        var started = Stopwatch.GetTimestamp();
+        var plan = MeshPlanner.Plan(state, before.Plan);
+        metrics.Planned(Stopwatch.GetElapsedTime(started));
+
         var next = before.Next(plan, state.Problems);
         if (ReferenceEquals(next, before))
             return;

@@ -14,7 +14,7 @@ internal sealed record PublishedPlan(ulong Revision, MeshPlan Plan, ImmutableArr
     /// <summary>What follows when <paramref name="plan"/> was made: itself again if that says nothing new.</summary>
     public PublishedPlan Next(MeshPlan plan, ImmutableArray<string> problems)
     {
-        var (revision, next) = Revision > 0 && plan.SameAs(Plan) ? (Revision, Plan) : (Revision + 1, plan.Sharing(Plan));
+        var (revision, next) = Revision > 0 && plan.SameAs(Plan) ? (Revision, Plan) : (Revision + 1, plan);
         return revision == Revision && problems.SequenceEqual(Problems, StringComparer.Ordinal)
             ? this
             : new PublishedPlan(revision, next, problems);

@@ -158,8 +158,11 @@ internal sealed record Announcement(PublicKey PublicKey, ImmutableArray<string> 
     /// <summary>The protocol versions that the node speaks.</summary>
     public VersionSet Versions { get; init; } = VersionSet.One;
 
+    /// <summary>Of the object that the announcement is kept in: grows with every change of its spec; 0: nobody counts.</summary>
+    public long Generation { get; init; }
+
     public bool Equals(Announcement? other) =>
-        other is not null && PublicKey == other.PublicKey && Since == other.Since && Versions == other.Versions
+        other is not null && PublicKey == other.PublicKey && Since == other.Since && Versions == other.Versions && Generation == other.Generation
             && Endpoints.SequenceEqual(other.Endpoints, StringComparer.Ordinal);
 
     public override int GetHashCode() => HashCode.Combine(PublicKey, Since, Endpoints.Length);

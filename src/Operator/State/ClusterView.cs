@@ -11,7 +11,7 @@ internal sealed record ClusterView
     public static readonly ClusterView Empty = new();
 
     /// <summary>What is planned from. The same object as long as nothing in it changes.</summary>
-    public ClusterState State { get; init; } = ClusterState.Empty;
+    public ClusterState State { get; init; } = new(); // and not ClusterState.Empty, which stands for one that was not read yet
 
     /// <summary>By name; of one that cannot be read the metadata alone, for it is there all the same.</summary>
     public ImmutableDictionary<string, Node> Nodes { get; init; } = ImmutableDictionary.Create<string, Node>(StringComparer.Ordinal);

@@ -6,11 +6,11 @@ namespace WgMesh.Operator.State;
 /// <summary>Where the cluster comes from: manifests and a folder of the operator's own, or a Kubernetes API server. Thread-safe.</summary>
 internal interface ICluster
 {
-    /// <summary>The cluster now. Before the first complete reading there is no plan: see <see cref="IsComplete"/>.</summary>
+    /// <summary>The cluster now: <see cref="ClusterState.Empty"/>, that very object, until all of it has been read once.</summary>
     Latest<ClusterState> Current { get; }
 
     /// <summary>Whether <see cref="Current"/> is the whole cluster. Never act on "there are no peers" before it is.</summary>
-    bool IsComplete { get; }
+    bool IsComplete => !ReferenceEquals(Current.Value, ClusterState.Empty);
 
     /// <summary>Follows the cluster until cancelled.</summary>
     Task RunAsync(CancellationToken cancellationToken);

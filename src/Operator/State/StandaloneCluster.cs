@@ -8,49 +8,45 @@ using WgMesh.Operator.Planning;
 namespace WgMesh.Operator.State;
 
 /// <summary>
-/// The cluster without Kubernetes: what a folder of manifests says, and what the operator keeps itself. Thread-safe.
+/// The cluster without Kubernetes: what a folder of manifests says, and what the operator keeps itself. A state is published when
+/// everything that the operator decided for it is kept: the addresses given, since when an object is there. Thread-safe.
 /// </summary>
 internal sealed class StandaloneCluster : ICluster
 {
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
+
     private readonly ManifestFolder _manifests;
     private readonly StateFolder _kept;
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly Lock _lock = new();
-    private KeptMesh? _mesh; // under the lock
+    private ClusterState? _newest;  // under the lock, like all below; what is published once it is kept
+    private KeptMesh? _mesh;
+    private bool _isKept;           // whether all of the newest but what agents announced is
+    private string? _complaint;     // why it is not; told once
 
-    /// <summary>Reads everything once; the first state is there when this returns.</summary>
-    public StandaloneCluster(ManifestFolder manifests, StateFolder kept, TimeProvider time)
+    /// <summary>Reads everything once; the first state is there when this returns, unless it could not be kept.</summary>
+    public StandaloneCluster(ManifestFolder manifests, StateFolder kept, TimeProvider time, ILogger<StandaloneCluster> logger)
     {
-        (_manifests, _kept, _time) = (manifests, kept, time);
+        (_manifests, _kept, _time, _logger) = (manifests, kept, time, logger);
         _manifests.Load();
         _mesh = kept.Mesh;
-        Current = new Latest<ClusterState>(Compose(_manifests.Current.Value, null));
+        lock (_lock)
+            Publish(Compose(_manifests.Current.Value));
     }
 
-    /// <summary>The cluster now.</summary>
-    public Latest<ClusterState> Current { get; }
-
     /// <inheritdoc/>
-    public bool IsComplete => true;
+    public Latest<ClusterState> Current { get; } = new(ClusterState.Empty);
 
     /// <summary>Follows the manifests until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var watching = _manifests.WatchAsync(cancellationToken);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var seen = _manifests.Current.Value;
-        while (!watching.IsCompleted)
-        {
-            var next = _manifests.Current.NextAsync(seen, cancellationToken);
-            await Task.WhenAny(watching, next);
-            if (watching.IsCompleted)
-                break;
-
-            seen = await next;
-            lock (_lock)
-                Current.Publish(Compose(seen, Current.Value));
-        }
-
-        await watching;
+        Task[] tasks = [_manifests.WatchAsync(ended.Token), FollowAsync(seen, ended.Token), RetryAsync(ended.Token)];
+        await Task.WhenAny(tasks); // none ends by itself
+        await ended.CancelAsync();
+        await Task.WhenAll(tasks);
     }
 
     /// <summary>Takes up what a node's agent said of itself. The node is known.</summary>
@@ -66,33 +62,70 @@ internal sealed class StandaloneCluster : ICluster
                 return;
 
             _kept.Announce(node, announcement);
-            Current.Publish(Current.Value with { Announcements = _kept.Announcements });
+            Publish(_newest! with { Announcements = _kept.Announcements });
         }
     }
 
-    /// <summary>Keeps what a plan gave, before anyone is told of it. Forgets what is gone.</summary>
-    /// <exception cref="IOException">It could not be written.</exception>
-    public void Keep(ClusterState planned, MeshPlan plan)
+    private async Task FollowAsync(Manifests seen, CancellationToken cancellationToken)
     {
-        lock (_lock)
+        while (true)
         {
-            // what came since the plan was begun is kept too, or an agent's first word would be lost
-            var current = Current.Value;
-            _kept.Keep(
-                current.Nodes.Concat(planned.Nodes).DistinctBy(node => node.Name).Select(node => (node.Name, node.Created)),
-                current.Peers.Concat(planned.Peers).DistinctBy(peer => peer.Name).Select(peer => (peer.Name, peer.Created)),
-                plan.Addresses,
-                _mesh);
-
-            var (announcements, addresses) = (_kept.Announcements, _kept.Addresses);
-            if (announcements != current.Announcements || !addresses.Equals(current.Addresses))
-                Current.Publish(current with { Announcements = announcements, Addresses = addresses });
+            seen = await _manifests.Current.NextAsync(seen, cancellationToken);
+            lock (_lock)
+                Publish(Compose(seen));
         }
     }
 
-    private ClusterState Compose(Manifests manifests, ClusterState? before)
+    private async Task RetryAsync(CancellationToken cancellationToken)
     {
-        var now = _time.GetUtcNow();
+        while (true)
+        {
+            await Task.Delay(Retry, _time, cancellationToken);
+            lock (_lock)
+            {
+                if (!_isKept)
+                    Publish(_newest!);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Gives the addresses that are missing, keeps what is new, and forgets what is gone; only then anybody is told. If it cannot be
+    /// kept the state before stays, and it is tried again.
+    /// </summary>
+    private void Publish(ClusterState state)
+    {
+        _newest = state with { Addresses = _kept.Addresses };
+        var addresses = AddressPlanner.Give(_newest);
+        _isKept &= ReferenceEquals(addresses, _kept.Addresses);
+        try
+        {
+            if (!_isKept)
+            {
+                _kept.Keep(
+                    state.Nodes.Select(node => (node.Name, node.Created)),
+                    state.Peers.Select(peer => (peer.Name, peer.Created)),
+                    addresses,
+                    _mesh);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (e.Message != _complaint)
+                Log.StateNotKept(_logger, e.Message);
+            _complaint = e.Message;
+            return;
+        }
+
+        (_isKept, _complaint) = (true, null);
+        _newest = _newest with { Announcements = _kept.Announcements, Addresses = _kept.Addresses };
+        Current.Publish(_newest);
+    }
+
+    private ClusterState Compose(Manifests manifests)
+    {
+        var (now, before) = (_time.GetUtcNow(), _newest);
+        _isKept = false;
         var nodes = manifests.Objects.OfType<Node>();
         var peers = manifests.Objects.OfType<WireGuardPeer>();
         var nodesBefore = before?.Nodes.ToDictionary(node => node.Name, node => node.Created, StringComparer.Ordinal);

@@ -79,7 +79,7 @@ internal sealed record StoredPeer
         var problems = ImmutableArray.CreateBuilder<string>();
         var spec = stored.ReadPeer((field, message) => problems.Add($"{field}: {message}"));
         if (owner is not null)
-            return read with { Spec = spec, Announcement = AnnouncedBy(spec, read.Created) };
+            return read with { Spec = spec, Announcement = AnnouncedBy(spec, read.Created, read.Generation) };
 
         // only the operator makes peers of nodes before their keys are known
         if (spec is { PublicKey: null })
@@ -111,11 +111,12 @@ internal sealed record StoredPeer
         Status = null,
     };
 
-    private static Announcement? AnnouncedBy(WireGuardPeerSpec? spec, DateTimeOffset since) =>
+    private static Announcement? AnnouncedBy(WireGuardPeerSpec? spec, DateTimeOffset since, long generation) =>
         spec is not null && PublicKey.TryParseBase64(spec.PublicKey ?? "", out var key)
             ? new Announcement(key, spec.Endpoint is { } endpoint ? [endpoint.ToString()] : [], since)
             {
                 Versions = VersionSet.Of(spec.ProtocolVersions),
+                Generation = generation,
             }
             : null;
 

@@ -69,11 +69,11 @@ internal sealed class OperatorMetrics : IDisposable
 
     public void FullSent() => _configs.Add(1, new KeyValuePair<string, object?>("type", "full"));
 
-    public void DeltaSent(NodeConfigDelta delta)
+    public void DeltaSent(NodeMessage delta)
     {
         _configs.Add(1, new KeyValuePair<string, object?>("type", "delta"));
-        _configChanges.Add(delta.Upserts.Count, new KeyValuePair<string, object?>("change", "upsert"));
-        _configChanges.Add(delta.Removed.Count, new KeyValuePair<string, object?>("change", "removal"));
+        _configChanges.Add(delta.Upserts, new KeyValuePair<string, object?>("change", "upsert"));
+        _configChanges.Add(delta.Removals, new KeyValuePair<string, object?>("change", "removal"));
     }
 
     /// <inheritdoc/>

@@ -23,6 +23,11 @@ internal static class Clusters
 
     public static ImmutableArray<Prefix> Cidrs(params string[] texts) => Parsing.Prefixes(texts);
 
+    /// <summary>Each "key=value".</summary>
+    public static ImmutableSortedDictionary<string, string> Labels(params string[] labels) => labels.ToImmutableSortedDictionary(
+        label => label[..label.IndexOf('=', StringComparison.Ordinal)], label => label[(label.IndexOf('=', StringComparison.Ordinal) + 1)..],
+        StringComparer.Ordinal);
+
     public static NodeRecord Node(string name, int age = 0, string? address = null, params string[] podCidrs) =>
         new() { Name = name, Created = Day.AddHours(-age), Address = address, PodCidrs = Cidrs(podCidrs) };
 
@@ -50,7 +55,29 @@ internal static class Clusters
             Node("c", 1, "192.0.2.3", "10.244.3.0/24", "fd00:244:3::/64"))
         .Announcing("a", 1).Announcing("b", 2).Announcing("c", 3);
 
-    public static MeshPlan Plan(this ClusterState cluster) => MeshPlanner.Plan(cluster);
+    /// <summary>As the operator does it: with the missing addresses given and stored.</summary>
+    public static MeshPlan Plan(this ClusterState cluster, MeshPlan? earlier = null) => MeshPlanner.Plan(cluster.Settled(), earlier);
+
+    /// <summary>With the addresses that are stored alone.</summary>
+    public static MeshPlan PlanAsStored(this ClusterState cluster) => MeshPlanner.Plan(cluster);
+
+    /// <summary>With the missing addresses given and stored.</summary>
+    public static ClusterState Settled(this ClusterState cluster) => cluster with { Addresses = AddressPlanner.Give(cluster) };
+
+    /// <summary>What an agent reads when it connects.</summary>
+    public static NodeConfig? ForNode(this MeshPlan plan, string node, ulong revision) =>
+        plan.ConfigFor(node, revision) is { } message ? OperatorMessage.Parser.ParseFrom(message.Bytes).Full : null;
+
+    /// <summary>What an agent reads when the plan changed.</summary>
+    public static NodeConfigDelta? DeltaFrom(this MeshPlan plan, MeshPlan earlier, ulong earlierRevision, string node, ulong revision)
+    {
+        if (plan.ChangeFor(earlier, earlierRevision, node, revision) is not { } message)
+            return null;
+
+        var delta = OperatorMessage.Parser.ParseFrom(message.Bytes).Delta;
+        Assert.Equal((delta.Upserts.Count, delta.Removed.Count), (message.Upserts, message.Removals));
+        return delta;
+    }
 
     public static PeerOutcome Outcome(this MeshPlan plan, string peer, PeerKind? kind = null) =>
         plan.Outcomes.Single(outcome => outcome.Name == peer && (kind is null || outcome.Kind == kind));
@@ -59,9 +86,6 @@ internal static class Clusters
         plan.Peers.SingleOrDefault(config => config.Name == peer)?.AllowedIps ?? Enumerable.Empty<string>();
 
     public static IEnumerable<string> AddressesOf(this MeshPlan plan, string peer) => plan.Outcome(peer).Addresses;
-
-    /// <summary>As the operator goes on from the plan: with the addresses given in it.</summary>
-    public static ClusterState Settled(this ClusterState cluster) => cluster with { Addresses = cluster.Plan().Addresses };
 
     public static string Message(this MeshPlan plan, string peer, PeerKind? kind = null) =>
         string.Join("; ", plan.Outcome(peer, kind).Messages);

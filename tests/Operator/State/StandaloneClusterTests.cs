@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WgMesh.Crds;
 using WgMesh.Operator.Planning;
@@ -11,6 +13,7 @@ public sealed class StandaloneClusterTests : IDisposable
 {
     private readonly TemporaryFolder _files = new(), _state = new();
     private readonly ManualTime _time = new();
+    private readonly Ids _log = new();
 
     public void Dispose()
     {
@@ -25,9 +28,9 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["peers.yaml"], Peer("laptop", 9));
         var first = Start();
         first.Announce("c", Key(3), ["192.0.2.3:5000"], VersionSet.One);
-        var before = PlanAndKeep(first);
+        var before = Plan(first);
 
-        Assert.True(before.SameAs(PlanAndKeep(Start())));
+        Assert.True(before.SameAs(Plan(Start())));
         Assert.Equal("192.0.2.3:5000", before.Peers.Single(peer => peer.Name == "c").Endpoint);
     }
 
@@ -36,18 +39,18 @@ public sealed class StandaloneClusterTests : IDisposable
     {
         Put(_files["nodes.yaml"], Node("m", "10.2.0.0/24"));
         Put(_files["peers.yaml"], Peer("o", 9) + Peer("old", 10, "allowedIPs: [192.168.1.0/24]"));
-        var before = PlanAndKeep(Start());
+        var before = Plan(Start());
 
         _time.Advance(TimeSpan.FromMinutes(1));
         Put(_files["added.yaml"], Node("a", "10.3.0.0/24") + Peer("b", 11) + Peer("c", 12, "allowedIPs: [192.168.1.0/24]"));
-        var after = PlanAndKeep(Start());
+        var after = Plan(Start());
 
         Assert.Equal(before.AddressesOf("m"), after.AddressesOf("m"));
         Assert.Equal(before.AddressesOf("o"), after.AddressesOf("o"));
         Assert.Equal(["192.168.1.0/24"], after.AllowedIps("old"));
         Assert.Empty(after.AllowedIps("c"));
         _time.Advance(TimeSpan.FromMinutes(1));
-        Assert.True(after.SameAs(PlanAndKeep(Start())));
+        Assert.True(after.SameAs(Plan(Start())));
     }
 
     [Fact]
@@ -55,7 +58,7 @@ public sealed class StandaloneClusterTests : IDisposable
     {
         Put(_files["peers.yaml"], Peer("a", 9, "allowedIPs: [192.168.1.0/24]") + Peer("z", 10, "allowedIPs: [192.168.1.0/24]")
             .Replace("{name: z}", "{name: z, creationTimestamp: \"2001-01-01T00:00:00Z\"}", StringComparison.Ordinal));
-        Assert.Equal(["192.168.1.0/24"], PlanAndKeep(Start()).AllowedIps("z"));
+        Assert.Equal(["192.168.1.0/24"], Plan(Start()).AllowedIps("z"));
     }
 
     [Fact]
@@ -66,17 +69,17 @@ public sealed class StandaloneClusterTests : IDisposable
         var first = Start();
         first.Announce("a", Key(1), [], VersionSet.One);
         first.Announce("b", Key(2), [], VersionSet.One);
-        PlanAndKeep(first);
+        Plan(first);
         Assert.True(File.Exists(_state["peers/a.yaml"]));
 
         File.Delete(_files["a.yaml"]);
         var second = Start();
-        var plan = PlanAndKeep(second);
+        var plan = Plan(second);
 
         Assert.False(File.Exists(_state["peers/a.yaml"]));
         Assert.True(File.Exists(_state["peers/b.yaml"]));
         Assert.Equal(["b"], second.Current.Value.Announcements.Keys);
-        Assert.Equal(["b"], plan.Addresses.Nodes.Keys);
+        Assert.Equal(["b"], second.Current.Value.Addresses.Nodes.Keys);
     }
 
     [Fact]
@@ -85,7 +88,7 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var cluster = Start();
         cluster.Announce("a", Key(1), ["[2001:db8::1]:5000", "192.0.2.1:5000"], VersionSet.One);
-        PlanAndKeep(cluster);
+        Plan(cluster);
 
         var set = ManifestReader.ReadFolder(_state["peers"]);
         var peer = Assert.Single(set.Peers);
@@ -107,20 +110,6 @@ public sealed class StandaloneClusterTests : IDisposable
         cluster.Announce("a", Key(2), [], VersionSet.One);
 
         Assert.Equal((Key(2), since), (Start().Current.Value.Announcements["a"].PublicKey, Start().Current.Value.Announcements["a"].Since));
-    }
-
-    [Fact]
-    public void What_was_announced_while_an_older_plan_is_kept_is_not_lost()
-    {
-        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
-        var cluster = Start();
-        var older = ClusterState.Empty; // a plan begun before the node was there
-        cluster.Announce("a", Key(1), [], VersionSet.One);
-
-        cluster.Keep(older, MeshPlanner.Plan(older));
-
-        Assert.Equal(["a"], cluster.Current.Value.Announcements.Keys);
-        Assert.True(File.Exists(_state["peers/a.yaml"]));
     }
 
     [Fact]
@@ -149,7 +138,7 @@ public sealed class StandaloneClusterTests : IDisposable
         long Generation()
         {
             var cluster = Start();
-            PlanAndKeep(cluster);
+            Plan(cluster);
             return cluster.Current.Value.Mesh.Generation;
         }
 
@@ -174,7 +163,7 @@ public sealed class StandaloneClusterTests : IDisposable
             + Peer("other", 11, "presharedKeySecretRef: {name: psk, namespace: elsewhere}")
             + Peer("bad", 12, "presharedKeySecretRef: {name: short}")
             + Secret("psk", Key(5).ToString()) + Secret("short", "c2hvcnQ="));
-        var plan = PlanAndKeep(Start());
+        var plan = Plan(Start());
 
         Assert.Equal(["laptop", "phone"], plan.Peers.Select(peer => peer.Name));
         Assert.All(plan.Peers, peer => Assert.Equal(Key(5).ToArray(), peer.PresharedKey.ToByteArray()));
@@ -204,7 +193,7 @@ public sealed class StandaloneClusterTests : IDisposable
     public void A_state_that_cannot_be_read_stops_the_start_before_anything_renumbers(string file, string text)
     {
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
-        PlanAndKeep(Start());
+        Plan(Start());
         Put(_state[file], text);
 
         var error = Assert.Throws<InvalidDataException>(() => Start());
@@ -219,7 +208,7 @@ public sealed class StandaloneClusterTests : IDisposable
         var cluster = Start();
 
         Assert.Contains("Secret/default/psk", Assert.Single(cluster.Current.Value.Problems), StringComparison.Ordinal);
-        Assert.Equal(Key(5).ToArray(), PlanAndKeep(cluster).Peers.Single().PresharedKey.ToByteArray());
+        Assert.Equal(Key(5).ToArray(), Plan(cluster).Peers.Single().PresharedKey.ToByteArray());
     }
 
     [Fact]
@@ -228,7 +217,7 @@ public sealed class StandaloneClusterTests : IDisposable
         Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
         var before = Start();
         before.Announce("a", Key(1), ["192.0.2.1:5000"], VersionSet.One);
-        PlanAndKeep(before);
+        Plan(before);
         Put(_state["peers/a.yaml"], File.ReadAllText(_state["peers/a.yaml"]).Replace("192.0.2.1", "fe80::1%2", StringComparison.Ordinal));
 
         var after = Start().Current.Value.Announcements["a"];
@@ -262,7 +251,7 @@ public sealed class StandaloneClusterTests : IDisposable
         for (var i = 0; i < 300; i++)
             cluster.Announce($"n{i}", Key(i + 1), [], VersionSet.One);
 
-        var hosts = PlanAndKeep(cluster).Peers.Where(peer => peer.Endpoint.Length > 0)
+        var hosts = Plan(cluster).Peers.Where(peer => peer.Endpoint.Length > 0)
             .Select(peer => peer.Endpoint[..peer.Endpoint.LastIndexOf(':')]).ToList();
 
         Assert.True(hosts.Count > 100, $"{hosts.Count} hosts show little");
@@ -272,17 +261,124 @@ public sealed class StandaloneClusterTests : IDisposable
                 : @"^([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.(?!$)|$))+$", host));
     }
 
+    [Fact]
+    public void What_is_published_has_every_address_and_is_kept_already()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        Put(_files["peers.yaml"], Peer("laptop", 9));
+        var state = Start().Current.Value;
+
+        Assert.Same(state.Addresses, AddressPlanner.Give(state));
+        Assert.Equal("10.90.0.2/32", state.Addresses.Peers["laptop"][0].ToString());
+        Assert.Equal(state.Addresses, new StateFolder(_state.Path).Addresses);
+    }
+
+    [Fact]
+    public void An_announcement_that_frees_a_peer_gives_it_its_address()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        Start().Announce("a", Key(1), [], VersionSet.One);
+        Put(_files["peers.yaml"], Peer("phone", 1));
+        var cluster = Start();
+        Assert.Empty(cluster.Current.Value.Addresses.Peers); // refused: the key is the node's
+
+        cluster.Announce("a", Key(2), [], VersionSet.One);
+
+        Assert.Equal(["phone"], cluster.Current.Value.Addresses.Peers.Keys);
+        Assert.Equal(cluster.Current.Value.Addresses, new StateFolder(_state.Path).Addresses);
+    }
+
+    [Fact]
+    public void What_cannot_be_kept_at_the_start_is_not_published()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        Obstruct();
+        ICluster cluster = Start();
+        Assert.False(cluster.IsComplete);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_kept_is_told_to_nobody_until_it_can()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        var cluster = Start();
+        var before = cluster.Current.Value;
+        using var stop = new CancellationTokenSource();
+        var running = cluster.RunAsync(stop.Token);
+
+        Obstruct();
+        Put(_files["b.yaml"], Node("b", "10.2.0.0/24"));
+        await UntilAsync(() => _log.Seen.Contains(203));
+        Assert.Same(before, cluster.Current.Value); // the last good state
+        await RetryAsync();
+        Assert.Same(before, cluster.Current.Value);
+        Assert.Single(_log.Seen, 203); // told once
+
+        Directory.Delete(_state[".objects.json.new"]);
+        await UntilAsync(() =>
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            return cluster.Current.Value.Nodes.Length == 2;
+        });
+        Assert.Equal(["a", "b"], new StateFolder(_state.Path).Addresses.Nodes.Keys);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+
+        async Task RetryAsync()
+        {
+            await UntilAsync(() => _time.Waits.Count > 0);
+            _time.Advance(TimeSpan.FromSeconds(1));
+            await UntilAsync(() => _time.Waits.Count > 0); // it waits for the next time: this one is over
+        }
+    }
+
+    [Fact]
+    public void Labels_and_gateways_of_manifests_count()
+    {
+        Put(_files["nodes.yaml"], Node("a", "10.1.0.0/24", "192.0.2.1")
+            + Node("b", "10.2.0.0/24", "192.0.2.2").Replace("{name: b}", "{name: b, labels: {edge: \"yes\"}}", StringComparison.Ordinal));
+        Put(_files["peers.yaml"], Peer("camera", 9, "gateways: {nodeSelector: {edge: \"yes\"}}, allowedIPs: [192.168.7.0/24, 192.0.2.0/24]"));
+        var cluster = Start();
+        cluster.Announce("b", Key(2), [], VersionSet.One);
+        var outcome = Plan(cluster).Outcome("camera");
+
+        Assert.Equal("b", outcome.Gateway);
+        Assert.Equal(["192.168.7.0/24"], outcome.AllowedIps.AsEnumerable()); // the other covers machines
+    }
+
+    /// <summary>Puts a folder where a file is to be written.</summary>
+    private void Obstruct() => Directory.CreateDirectory(_state[".objects.json.new"]);
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        var end = Environment.TickCount64 + 60_000;
+        while (!condition())
+        {
+            Assert.True(Environment.TickCount64 < end, "it did not come about");
+            await Task.Delay(20);
+        }
+    }
+
     private StandaloneCluster Start()
     {
         var kept = new StateFolder(_state.Path);
-        return new StandaloneCluster(new ManifestFolder(_files.Path, kept.LastGoodPath, NullLogger<ManifestFolder>.Instance), kept, _time);
+        return new StandaloneCluster(new ManifestFolder(_files.Path, kept.LastGoodPath, NullLogger<ManifestFolder>.Instance), kept, _time,
+            _log);
     }
 
-    private static MeshPlan PlanAndKeep(StandaloneCluster cluster)
+    private static MeshPlan Plan(StandaloneCluster cluster) => cluster.Current.Value.PlanAsStored();
+
+    private sealed class Ids : ILogger<StandaloneCluster>
     {
-        var state = cluster.Current.Value;
-        var plan = MeshPlanner.Plan(state);
-        cluster.Keep(state, plan);
-        return plan;
+        private readonly ConcurrentQueue<int> _ids = new();
+
+        public IEnumerable<int> Seen => _ids;
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _ids.Enqueue(eventId.Id);
     }
 }
