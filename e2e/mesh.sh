@@ -5,7 +5,7 @@
 #   wgm-net   10.123.0.254, fd00:123::fe   bridge, operator; the default route of all
 #   wgm-nodeN 10.123.0.N, fd00:123::N      agent; pod CIDRs 10.244.N.0/24 and fd00:244:N::/64
 #   wgm-podN  10.244.N.10, fd00:244:N::10
-#   wgm-ext   10.123.0.100       a device outside the mesh
+#   wgm-ext   10.123.0.100       a device outside the mesh (wgm-site, 10.123.0.110: a second one, with the net 10.98.0.0/24 behind it)
 
 MESH=/run/wgmesh-on-one-machine # state, logs, manifests, process ids; one mesh at a time
 export DOTNET_EnableDiagnostics=0 # a program that is killed would leave its debugging sockets behind
@@ -126,7 +126,7 @@ mesh_capture() {
 
 # ends the capture and says what is in it; fails if packets of pods crossed in plain: mesh_captured LEAST-TUNNEL-DATAGRAMS
 mesh_captured() {
-  local tunnel in_plain filter="net 10.244.0.0/16 or net fd00:244::/32 or net 10.99.0.0/16"
+  local tunnel in_plain filter="net 10.244.0.0/16 or net fd00:244::/32 or net 10.98.0.0/16 or net 10.99.0.0/16"
   mesh_kill capture INT
   tunnel=$(tcpdump -n -r "$MESH/underlay.pcap" "udp port 51820" 2>/dev/null | wc -l)
   in_plain=$(tcpdump -n -r "$MESH/underlay.pcap" "$filter" 2>/dev/null | wc -l)

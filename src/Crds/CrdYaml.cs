@@ -154,7 +154,7 @@ public static class CrdYaml
             FieldType.Integer => "integer",
             _ => "boolean",
         });
-        Put("format", schema.Format);
+        Put("format", schema.Format ?? schema.TextRule?.Format);
         Put("default", schema.Default?.DeepClone());
         Put("enum", schema.Enum.Count > 0 ? new JsonArray([.. schema.Enum.Select(value => (JsonNode)value)]) : null);
         Put("minimum", schema.Minimum);

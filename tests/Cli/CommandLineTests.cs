@@ -63,8 +63,29 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("name: wireguardpeers.wgmesh.io", output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task The_definitions_are_for_the_version_of_the_API_server_that_is_named()
+    {
+        Assert.Equal((0, CrdYaml.Generate(new Version(1, 20)), ""), await RunAsync("crds", "--kubernetes-version", "1.20"));
+        Assert.Equal((0, CrdYaml.Generate(new Version(1, 20)), ""), await RunAsync("crds", "--kubernetes-version", "v1.20.2"));
+        Assert.Equal((0, CrdYaml.Generate(new Version(1, 31)), ""), await RunAsync("crds", "--kubernetes-version", "v1.31.2-gke.100+1"));
+        Assert.Equal((0, CrdYaml.ChartTemplate(), ""), await RunAsync("crds", "--chart-template"));
+    }
+
+    [Theory]
+    [InlineData("1.19", "--kubernetes-version: 1.19 is older than 1.20, the oldest that there are definitions for.")]
+    [InlineData("newest", "--kubernetes-version: newest is not a version such as 1.20 or v1.31.2.")]
+    [InlineData("1", "--kubernetes-version: 1 is not a version such as 1.20 or v1.31.2.")]
+    public async Task A_version_that_is_none_or_too_old_is_refused(string version, string message)
+    {
+        var (code, _, error) = await RunAsync("crds", "--kubernetes-version", version);
+        Assert.Equal(1, code);
+        Assert.Contains(message, error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("nonsense")]
+    [InlineData("crds", "--chart-template", "--kubernetes-version", "1.20")]
     [InlineData("validate")]
     [InlineData("peer-config")]
     [InlineData("status", "--operator", "http://127.0.0.1:1")]

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using WgMesh.Kubernetes;
 
@@ -5,7 +6,7 @@ namespace WgMesh.Crds.Tests;
 
 public class CrdYamlTests
 {
-    private static readonly IReadOnlyList<Manifest> Definitions = ManifestFile.Parse("crds.yaml", CrdYaml.Generate()).Manifests;
+    private static readonly IReadOnlyList<Manifest> Definitions = ManifestFile.Parse("crds.yaml", CrdYaml.Generate(CrdYaml.Oldest)).Manifests;
 
     private static JsonNode Version(int definition) => Definitions[definition].Content["spec"]!["versions"]![0]!;
 
@@ -20,7 +21,7 @@ public class CrdYamlTests
             root = root.Parent ?? throw new DirectoryNotFoundException("No WgMesh.sln above the tests.");
         var path = Path.Combine(root.FullName, CrdYaml.ChartPath);
 
-        Assert.True(File.Exists(path) && File.ReadAllText(path) == CrdYaml.Generate(),
+        Assert.True(File.Exists(path) && File.ReadAllText(path) == CrdYaml.ChartTemplate(),
             $"{CrdYaml.ChartPath} differs from the types in src/Crds. Write it anew at the root of the repository with: {CrdYaml.RegenerateCommand}");
     }
 
@@ -40,17 +41,37 @@ public class CrdYamlTests
     [Fact]
     public void The_columns_are_what_a_person_wants() =>
         Assert.Equal(["Node", "Endpoint", "Addresses", "Ready", "Connected", "Last Handshake", "Age"],
-            Version(0)["additionalPrinterColumns"]!.AsArray().Select(column => (string)column!["name"]!));
+            Version(0)["additionalPrinterColumns"]!.AsArray().Where(column => column!["priority"] is null).Select(column => (string)column!["name"]!));
+
+    [Fact]
+    public void Every_column_shows_a_field_that_there_is()
+    {
+        foreach (var definition in (int[])[0, 1])
+        {
+            foreach (var column in Version(definition)["additionalPrinterColumns"]!.AsArray())
+            {
+                var path = ((string)column!["jsonPath"]!).Split('.', StringSplitOptions.RemoveEmptyEntries);
+                if (path[0] == "metadata")
+                    continue;
+                var field = Field(definition, path[0], path[1].Split('[')[0]);
+                Assert.True(field["type"] is not null, (string)column["name"]!);
+            }
+        }
+    }
 
     [Fact]
     public void The_rules_of_the_fields_are_in_the_schema()
     {
-        Assert.Equal("[\"publicKey\"]", Field(0, "spec")["required"]!.ToJsonString());
+        Assert.Null(Field(0, "spec")["required"]);
         Assert.Equal((44, 44), ((long)Field(0, "spec", "publicKey")["minLength"]!, (long)Field(0, "spec", "publicKey")["maxLength"]!));
         Assert.Equal((1, 65535), ((long)Field(0, "spec", "endpoint", "port")["minimum"]!, (long)Field(0, "spec", "endpoint", "port")["maximum"]!));
         Assert.Equal("[\"host\",\"port\"]", Field(0, "spec", "endpoint")["required"]!.ToJsonString());
         Assert.Equal(256, (long)Field(0, "spec", "allowedIPs")["maxItems"]!);
-        Assert.NotNull(Field(0, "spec", "allowedIPs", "[]")["pattern"]);
+        Assert.Equal("cidr", (string)Field(0, "spec", "allowedIPs", "[]")["format"]!);
+        Assert.NotNull(Field(0, "spec", "endpoint", "host")["pattern"]);
+        var selector = Field(0, "spec", "gateways", "nodeSelector");
+        Assert.Equal((1, 16), ((long)selector["minProperties"]!, (long)selector["maxProperties"]!));
+        Assert.Equal(63, (long)selector["additionalProperties"]!["maxLength"]!);
         Assert.Equal("presharedKey", (string)Field(0, "spec", "presharedKeySecretRef", "key")["default"]!);
         Assert.Equal("""["Closed","Open"]""", Field(1, "spec", "failurePolicy")["enum"]!.ToJsonString());
         Assert.Equal("Closed", (string)Field(1, "spec", "failurePolicy")["default"]!);
@@ -85,6 +106,63 @@ public class CrdYamlTests
         }
     }
 
+    [Theory]
+    [InlineData(20, false)]
+    [InlineData(24, false)]
+    [InlineData(25, true)]
+    [InlineData(36, true)]
+    public void Rules_between_fields_are_CEL_for_servers_that_know_it_and_else_as_far_as_a_schema_can_say_them(int minor, bool hasCel)
+    {
+        var peer = ManifestFile.Parse("crds.yaml", CrdYaml.Generate(new Version(1, minor))).Manifests[0].Content;
+        var spec = peer["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!;
+
+        Assert.Equal(hasCel, CrdYaml.Generate(new Version(1, minor)).Contains("x-kubernetes-validations", StringComparison.Ordinal));
+        if (hasCel)
+        {
+            Assert.Null(spec["anyOf"]);
+            Assert.Equal(["has(self.publicKey) || has(self.nodeName)", "!has(self.gateways) || !has(self.nodeName)"],
+                spec["x-kubernetes-validations"]!.AsArray().Select(rule => (string)rule!["rule"]!));
+            Assert.StartsWith("publicKey is missing; write ", (string)spec["x-kubernetes-validations"]![0]!["message"]!, StringComparison.Ordinal);
+        }
+        else
+        {
+            Assert.Equal("""[{"required":["publicKey"]},{"required":["nodeName"]}]""", spec["anyOf"]!.ToJsonString());
+        }
+    }
+
+    [Fact]
+    public void The_newest_server_is_what_definitions_are_for_if_none_is_named() => Assert.Equal(CrdYaml.Generate(new Version(1, 36)), CrdYaml.Generate());
+
+    [Fact]
+    public void The_chart_makes_the_same_definitions_and_keeps_them_when_it_goes()
+    {
+        Assert.Equal(CrdYaml.Generate(new Version(1, 25)), Rendered(condition: true));
+        Assert.Equal(CrdYaml.Generate(CrdYaml.Oldest), Rendered(condition: false));
+
+        // what Helm does with the few actions that the template holds
+        static string Rendered(bool condition)
+        {
+            var text = new StringBuilder();
+            bool? inIf = null;
+            foreach (var line in CrdYaml.ChartTemplate().TrimEnd('\n').Split('\n').Skip(1))
+            {
+                if (line.StartsWith("{{- if semverCompare \">=1.25-0\" ", StringComparison.Ordinal))
+                    inIf = true;
+                else if (line == "{{- else }}")
+                    inIf = false;
+                else if (line == "{{- end }}")
+                    inIf = null;
+                else if (inIf is null || inIf == condition)
+                    text.Append(line).Append('\n');
+            }
+
+            const string Keep = "  annotations:\n    helm.sh/resource-policy: keep\n";
+            Assert.DoesNotContain("{{", text.ToString(), StringComparison.Ordinal);
+            Assert.Equal(3, text.ToString().Split(Keep).Length);
+            return text.Replace(Keep, "").ToString();
+        }
+    }
+
     // What apiextensions.k8s.io/v1 of Kubernetes 1.20 requires of a structural schema, and the keywords it knows.
     [Fact]
     public void The_schemas_are_structural_and_of_Kubernetes_1_20()
@@ -92,7 +170,7 @@ public class CrdYamlTests
         string[] known =
         [
             "description", "type", "format", "default", "enum", "minimum", "maximum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "required", "properties",
-            "items", "additionalProperties", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+            "items", "additionalProperties", "minProperties", "maxProperties", "anyOf", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
         ];
         foreach (var definition in (int[])[0, 1])
             Check(Version(definition)["schema"]!["openAPIV3Schema"]!.AsObject());

@@ -22,6 +22,13 @@ internal sealed class RunningAgent : IAsyncDisposable
     /// <param name="number">Of the node; see <see cref="CoreDataPlane"/>. Its key follows from it.</param>
     /// <param name="versions">What its engine speaks.</param>
     public RunningAgent(RunningOperator @operator, string folder, Wire wire, ManualTime time, string node, int number, ImmutableArray<ProtocolVersion> versions)
+        : this([@operator.Address], new OperatorCredentials(@operator.Authority, @operator.TokenFile), folder, wire, time, node, number, versions)
+    {
+    }
+
+    /// <param name="operators">The first is called first.</param>
+    public RunningAgent(
+        ImmutableArray<Uri> operators, OperatorCredentials credentials, string folder, Wire wire, ManualTime time, string node, int number, ImmutableArray<ProtocolVersion> versions)
     {
         Plane = new CoreDataPlane(wire, time, number, versions);
         var key = new SecretKey(Enumerable.Repeat((byte)number, SecretKey.Length).ToArray());
@@ -35,8 +42,7 @@ internal sealed class RunningAgent : IAsyncDisposable
         applier.ApplyCache();
         using var snapshot = Plane.Snapshot();
         var hello = new Hello { Node = node, PublicKey = ByteString.CopyFrom(Plane.PublicKey.ToArray()), ProtocolVersions = { snapshot.ProtocolVersions } };
-        var link = new OperatorLink(
-            hello, [@operator.Address], new OperatorCredentials(@operator.Authority, @operator.TokenFile), applier, Plane, Status, _metrics, new Random(number), time, log);
+        var link = new OperatorLink(hello, operators, credentials, applier, Plane, Status, _metrics, new FirstOfAll(number), time, log);
         _running = Task.WhenAll(applier.RunAsync(_stop.Token), link.RunAsync(_stop.Token));
     }
 
@@ -50,5 +56,10 @@ internal sealed class RunningAgent : IAsyncDisposable
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _metrics.Dispose();
         _stop.Dispose();
+    }
+
+    private sealed class FirstOfAll(int seed) : Random(seed)
+    {
+        public override int Next(int maxValue) => 0;
     }
 }

@@ -78,6 +78,9 @@ public sealed class VersionMoveTests : IAsyncLifetime
     public async Task A_mesh_moves_at_the_generation_set_and_back_and_loses_nothing()
     {
         Mesh("protocol: {version: 2, atGeneration: 2}");
+        // before any agent comes: without it links have the newest version at once
+        for (var watch = Stopwatch.StartNew(); (await _operator.StatusAsync()).Protocol?.AtGeneration != 2; await Task.Delay(20))
+            Assert.True(watch.Elapsed < Patience, "the operator does not take up the mesh's settings");
         Start("a", Both);
         Start("b", Both);
         Start("c", OnlyOne);

@@ -11,14 +11,17 @@ using WgMesh.Kubernetes;
 namespace WgMesh.Crds;
 
 /// <summary>
-/// What a string, or every string of a list, must look like: as a pattern for the API server and as a check that explains.
+/// What a string, or every string of a list, must look like: as a pattern or format for the API server and as a check that explains.
 /// The check is the stricter of the two, so that what is accepted here is accepted there.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property)]
-internal abstract class TextRuleAttribute(string pattern, int maxLength, int minLength = 1) : Attribute
+internal abstract class TextRuleAttribute(string? pattern, int maxLength, int minLength = 1) : Attribute
 {
     /// <summary>In the common ground of RE2 (the API server) and .NET; anchored.</summary>
-    public string Pattern { get; } = pattern;
+    public string? Pattern { get; } = pattern;
+
+    /// <summary>In place of a pattern, one of the formats that every API server knows: its message is a word and not the pattern.</summary>
+    public string? Format { get; protected init; }
 
     public int MaxLength { get; } = maxLength;
 
@@ -49,11 +52,13 @@ internal sealed class PublicKeyTextAttribute() : TextRuleAttribute(
 }
 
 /// <summary>An IPv4 or IPv6 prefix without host bits.</summary>
-internal sealed partial class CidrTextAttribute() : TextRuleAttribute(
-    $@"^({V4}/(3[0-2]|[12]?[0-9])|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$", maxLength: 49)
+internal sealed partial class CidrTextAttribute : TextRuleAttribute
 {
     private const string Octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
-    internal const string V4 = $@"({Octet}\.){{3}}{Octet}";
+    private const string V4 = $@"({Octet}\.){{3}}{Octet}";
+
+    public CidrTextAttribute()
+        : base(pattern: null, maxLength: 49) => Format = "cidr";
 
     public override string? Problem(string text)
     {

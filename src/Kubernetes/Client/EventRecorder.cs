@@ -34,6 +34,9 @@ public sealed class EventRecorder(KubernetesClient client, string component, str
     /// <summary>Happenings that were not written, for there were too many or the server did not take them.</summary>
     public long Dropped => Interlocked.Read(ref _dropped);
 
+    /// <summary>Whether nothing waits to be written.</summary>
+    internal bool IsIdle => _queue.Count == 0;
+
     /// <summary>Records an event in the background; one that cannot be written is dropped. Never throws, never waits.</summary>
     /// <param name="about">The object; cluster-scoped ones have their events in the namespace "default", as kubectl describe looks for them.</param>
     /// <param name="isWarning">Whether it is a Warning, or Normal.</param>

@@ -73,21 +73,20 @@ internal sealed class ExecCredentials(ExecCredentialPlugin plugin, KubernetesCli
 
     private async Task<Credential> RunAsync(CancellationToken cancellationToken)
     {
+        using var deadline = Deadline.In(Limit, time, cancellationToken);
         using var process = Start();
-        // whoever gives up takes the program along
-        using var limit = new CancellationTokenSource(Limit, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
         string output;
         try
         {
             process.StandardInput.Close();
-            output = await ReadOutputAsync(process, either.Token);
-            await process.WaitForExitAsync(either.Token);
+            output = await ReadOutputAsync(process, deadline.Token);
+            await process.WaitForExitAsync(deadline.Token);
         }
         catch (Exception e)
         {
+            // whoever gives up takes the program along
             process.Kill(entireProcessTree: true);
-            if (e is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+            if (e is OperationCanceledException && deadline.IsOver)
                 throw Error($"did not end within {Limit.TotalSeconds:0} seconds");
             throw;
         }

@@ -17,7 +17,7 @@ public sealed class KubernetesClient : IDisposable
     /// <summary>So much later than the server is to end a watch, the client does.</summary>
     private static readonly TimeSpan WatchGrace = TimeSpan.FromSeconds(30);
 
-    /// <summary>No other writing to a terminal, a log or a condition needs more of an answer that is not Kubernetes'.</summary>
+    /// <summary>So much of an answer that is not Kubernetes' own, in characters, goes into a message.</summary>
     private const int MaxForeignText = 200;
 
     private static readonly ProductInfoHeaderValue UserAgent = new("wgmesh", typeof(KubernetesClient).Assembly.GetName().Version!.ToString(3));

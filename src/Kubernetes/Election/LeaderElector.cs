@@ -126,6 +126,8 @@ public sealed class LeaderElector(KubernetesClient client, LeaderElectionOptions
         while (true)
         {
             var left = Left();
+            if (left <= TimeSpan.Zero)
+                return End.NotRenewed;
             using (var awake = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))
             {
                 await Task.WhenAny(work, Task.Delay(left < _options.RetryPeriod ? left : _options.RetryPeriod, time, awake.Token));

@@ -292,7 +292,7 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
             if (canListAtOnce)
                 return;
         }
-        else if (_version is not null && (failure is ApiException { StatusCode: 429 } || (failure is IOException && (_hasWatchWorked || worked >= ShortestWatch))))
+        else if (_version is not null && (failure is ApiException { StatusCode: 429 } || (IsBreak(failure) && (_hasWatchWorked || worked >= ShortestWatch))))
         {
             // the server is there: the watch can go on
             Log.WatchBroke(logger, type.Kind, failure.Message);
@@ -346,6 +346,9 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
     }
 
     private void Heard() => Interlocked.Exchange(ref _lastHeardTicks, time.GetUtcNow().UtcTicks);
+
+    /// <summary>Whether a connection that was there has gone, rather than that there was none.</summary>
+    private static bool IsBreak(Exception e) => e is HttpRequestException { InnerException: IOException };
 
     private static bool IsExpired(ApiException e) => e.StatusCode == 410 || e.Reason is "Expired" or "Gone";
 }

@@ -25,7 +25,7 @@ internal sealed partial class MeshService
             Log.AgentConnected(service._logger, hello.Node, hello.Version, context.Peer);
 
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(
-                context.CancellationToken, session.Replaced, service._lifetime.ApplicationStopping);
+                context.CancellationToken, session.Replaced, service._streams.Ended);
             var sending = SendAsync(session, ended.Token);
             var receiving = ReceiveAsync(session, ended.Token);
             var guarding = service.UntilRefusedAsync(context, caller => RequireNode(caller, hello.Node), ended.Token);
@@ -60,7 +60,7 @@ internal sealed partial class MeshService
         private async Task<CheckedHello> ReadHelloAsync()
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(
-                context.CancellationToken, service._lifetime.ApplicationStopping);
+                context.CancellationToken, service._streams.Ended);
             timeout.CancelAfter(HelloTimeout);
             try
             {

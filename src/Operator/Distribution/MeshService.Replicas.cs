@@ -18,7 +18,7 @@ internal sealed partial class MeshService
         if (!view.IsThis)
             throw NotLeading();
 
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _lifetime.ApplicationStopping);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _streams.Ended);
         Task[] parts =
         [
             HearAsync(requestStream, responseStream, ended.Token),
@@ -73,7 +73,7 @@ internal sealed partial class MeshService
 
     private async Task EndAfterGraceAsync(ReplicaAgents theirs)
     {
-        await Task.Delay(ReplicaGrace, time, _lifetime.ApplicationStopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.Delay(ReplicaGrace, time, _streams.Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         theirs.Dispose();
     }
 

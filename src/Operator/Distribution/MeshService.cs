@@ -18,7 +18,7 @@ internal sealed partial class MeshService(
     IAuthenticator authenticator,
     Leader leader,
     OperatorMetrics metrics,
-    IHostApplicationLifetime lifetime,
+    StreamLifetime streams,
     TimeProvider time,
     ILogger<MeshService> logger,
     ReplicaCredentials? replicas = null) : Mesh.MeshBase
@@ -27,7 +27,7 @@ internal sealed partial class MeshService(
     private readonly PlanLoop _plans = plans;
     private readonly AgentRegistry _agents = agents;
     private readonly OperatorMetrics _metrics = metrics;
-    private readonly IHostApplicationLifetime _lifetime = lifetime;
+    private readonly StreamLifetime _streams = streams;
     private readonly ILogger _logger = logger;
 
     /// <summary>A tool need not see every packet counter move.</summary>
@@ -57,7 +57,7 @@ internal sealed partial class MeshService(
         WatchStatusRequest request, IServerStreamWriter<MeshStatus> responseStream, ServerCallContext context)
     {
         RequireTool(await AuthenticateAsync(context));
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _lifetime.ApplicationStopping);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _streams.Ended);
         var guarding = UntilRefusedAsync(context, RequireTool, ended.Token);
         var showing = ShowStatusAsync(responseStream, ended.Token);
         var first = await Task.WhenAny(guarding, showing);

@@ -25,8 +25,9 @@ internal sealed class PlanPrints
         var buffer = new byte[4096];
         foreach (var peer in plan.Peers)
             Add(hash, peer, ref buffer);
+        Add(hash, plan.Settings.Serialized);
         foreach (var node in plan.Nodes.Values)
-            Add(hash, node.Settings, ref buffer);
+            Add(hash, node.OwnSettings());
         // and what may differ from node to node
         foreach (var outcome in plan.Outcomes)
         {
@@ -34,6 +35,7 @@ internal sealed class PlanPrints
             hash.AppendData([0, (byte)outcome.Admission]);
             foreach (var prefix in outcome.AllowedIps)
                 hash.AppendData(Encoding.UTF8.GetBytes(prefix));
+            hash.AppendData(Encoding.UTF8.GetBytes($"\0{outcome.Gateway}\0{string.Join(' ', outcome.GatewayNodes)}\0"));
         }
 
         return Math.Max(BinaryPrimitives.ReadUInt64LittleEndian(hash.GetHashAndReset()), 1);
@@ -76,6 +78,12 @@ internal sealed class PlanPrints
     {
         lock (_lock)
             return _revisions.GetValueOrDefault(print);
+    }
+
+    private static void Add(IncrementalHash hash, byte[] serialized)
+    {
+        hash.AppendData(BitConverter.GetBytes(serialized.Length));
+        hash.AppendData(serialized);
     }
 
     private static void Add(IncrementalHash hash, IMessage message, ref byte[] buffer)

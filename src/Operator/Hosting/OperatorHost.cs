@@ -36,9 +36,9 @@ internal static class OperatorHost
         try
         {
             // now, so that what is wrong is told before anything listens
-            app.Services.GetRequiredService<TokenFile>();
-            app.Services.GetRequiredService<StandaloneCluster>();
-            app.Services.GetRequiredService<ServingCertificate>();
+            app.Services.GetRequiredService<ICluster>();
+            app.Services.GetRequiredService<IAuthenticator>();
+            app.Services.GetRequiredService<ICertificateSource>();
         }
         catch
         {
@@ -53,37 +53,17 @@ internal static class OperatorHost
     private static void AddServices(IServiceCollection services, OperatorOptions options)
     {
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton(_ => new StateFolder(options.State));
-        services.AddSingleton(provider => new ManifestFolder(
-            options.Manifests,
-            provider.GetRequiredService<StateFolder>().LastGoodPath,
-            provider.GetRequiredService<ILogger<ManifestFolder>>()));
-        services.AddSingleton<StandaloneCluster>();
-        services.AddSingleton<ICluster>(provider => provider.GetRequiredService<StandaloneCluster>());
-        services.AddSingleton(provider =>
-        {
-            provider.GetRequiredService<StateFolder>(); // makes the folder
-            var path = options.TokenFile ?? Path.Combine(options.State, "tokens");
-            if (options.TokenFile is null)
-                TokenFile.CreateIfMissing(path);
-            return new TokenFile(path, provider.GetRequiredService<ILogger<TokenFile>>());
-        });
-        services.AddSingleton<IAuthenticator>(provider => provider.GetRequiredService<TokenFile>());
-        services.AddSingleton(provider =>
-        {
-            provider.GetRequiredService<StateFolder>();
-            return new ServingCertificate(
-                options.State,
-                options.Names(),
-                provider.GetRequiredService<TimeProvider>(),
-                provider.GetRequiredService<ILogger<ServingCertificate>>());
-        });
+        if (options.Manifests is { } manifests)
+            StandaloneServices.Add(services, options, manifests);
+        else
+            KubernetesServices.Add(services, options, options.Kubernetes ?? throw new ArgumentException("Neither manifests nor Kubernetes.", nameof(options)));
+
         services.AddSingleton<AgentRegistry>();
-        services.AddSingleton(Leader.Alone());
+        services.AddSingleton<StreamLifetime>();
+        services.AddHostedService<Shutdown>();
         services.AddSingleton<OperatorMetrics>();
         services.AddSingleton<PlanLoop>();
         services.AddHostedService(provider => provider.GetRequiredService<PlanLoop>());
-        services.AddHostedService<CertificateRenewal>();
         services.AddSingleton<MeshService>();
         services.AddGrpc();
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
@@ -103,7 +83,7 @@ internal static class OperatorHost
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(20);
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
 
-        var certificate = kestrel.ApplicationServices.GetRequiredService<ServingCertificate>();
+        var certificate = kestrel.ApplicationServices.GetRequiredService<ICertificateSource>();
         kestrel.Listen(options.Listen, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
@@ -127,10 +107,14 @@ internal static class OperatorHost
             .UseEndpoints(endpoints =>
             {
                 var plans = app.Services.GetRequiredService<PlanLoop>();
+                var certificate = app.Services.GetRequiredService<ICertificateSource>();
+                var parts = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
                 endpoints.MapPrometheusScrapingEndpoint();
-                endpoints.MapGet("/healthz", () => Health(plans.ExecuteTask is { IsCompleted: false }));
+                // what cannot reach the API server lives on and serves what it knows
+                endpoints.MapGet("/healthz", () => Health(parts.TrueForAll(part => part.ExecuteTask is { IsCompleted: false })));
                 endpoints.MapGet("/readyz", () => Health(
-                    plans.Published.Value.Revision > 0 && !app.Lifetime.ApplicationStopping.IsCancellationRequested));
+                    plans.Published.Value.Revision > 0 && certificate.Current is not null
+                        && !app.Lifetime.ApplicationStopping.IsCancellationRequested));
             }));
 
         static IResult Health(bool isGood) => isGood

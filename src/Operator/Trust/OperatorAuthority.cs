@@ -86,7 +86,7 @@ internal sealed class OperatorAuthority(
                     Log.CertificatesKeptAgain(logger);
                 _complaint = null;
             }
-            catch (Exception e) when (e is ApiException or HttpRequestException or IOException or InvalidDataException or CryptographicException
+            catch (Exception e) when (e is ApiException or HttpRequestException or KubeConfigException or IOException or InvalidDataException or CryptographicException
                 or OperationCanceledException && !stoppingToken.IsCancellationRequested)
             {
                 if (e.Message != _complaint)

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using FsCheck;
@@ -85,17 +86,22 @@ public class ReaderPropertyTests
     }
 
     [Fact]
-    public void What_a_rule_accepts_the_pattern_for_the_API_server_accepts()
+    public void What_a_rule_accepts_the_pattern_or_format_for_the_API_server_accepts()
     {
         TextRuleAttribute[] rules =
-            [new PublicKeyTextAttribute(), new CidrTextAttribute(), new HostTextAttribute(), new ObjectNameTextAttribute(), new NamespaceTextAttribute(), new SecretKeyTextAttribute()];
+            [new PublicKeyTextAttribute(), new CidrTextAttribute(), new HostTextAttribute(), new ObjectNameTextAttribute(), new NamespaceTextAttribute(), new SecretKeyTextAttribute(),
+                new LabelKeyTextAttribute(), new LabelValueTextAttribute()];
         var text = Gen.OneOf(
             Gen.Elements("a", "A", "-", ".", ":", "::", "/", "0", "1", "8", "24", "128", "255", "fd00", "%", "_", "\n", Reading.Key, "10.0.0.0/8", "::ffff:", "1.2.3.4", "=").ListOf().Select(string.Concat),
             ArbMap.Default.GeneratorFor<IPv4Bytes>().Select(address => $"{address}/32"),
             ArbMap.Default.GeneratorFor<IPv6Words>().Select(address => $"{address}/128"));
         Prop.ForAll(text.ToArbitrary(), value => rules.All(rule => rule.Problem(value) is not null
-                || (Regex.IsMatch(value, rule.Pattern.Replace("$", "\\z", StringComparison.Ordinal)) && value.Length >= rule.MinLength && value.Length <= rule.MaxLength)))
+                || (Matches(rule, value) && value.Length >= rule.MinLength && value.Length <= rule.MaxLength)))
             .Check(Properties.Config(5000));
+
+        static bool Matches(TextRuleAttribute rule, string value) => rule.Pattern is { } pattern
+            ? Regex.IsMatch(value, pattern.Replace("$", "\\z", StringComparison.Ordinal))
+            : rule.Format == "cidr" && IPNetwork.TryParse(value, out _); // stricter than the API server's, which takes host bits
     }
 
     public record struct IPv4Bytes(byte A, byte B, byte C, byte D)

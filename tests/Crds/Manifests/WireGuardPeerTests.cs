@@ -117,7 +117,7 @@ public class WireGuardPeerTests
                 "t.yaml:6: WireGuardPeer/Laptop: spec.alowedIPs: is not a known field; did you mean allowedIPs?",
                 "t.yaml:9: WireGuardPeer/Laptop: spec.endpoint.port: is 0; must be from 1 to 65535",
                 "t.yaml:12: WireGuardPeer/Laptop: spec.allowedIPs[1]: 10.1.2.3/24 has host bits; did you mean 10.1.2.0/24 or 10.1.2.3/32?",
-                "t.yaml:6: WireGuardPeer/Laptop: spec.publicKey: is missing. The peer's WireGuard public key: 32 bytes in base64, as `wg pubkey` prints it.",
+                "t.yaml:6: WireGuardPeer/Laptop: spec.publicKey: is missing; write what `wg pubkey` prints on the device. Only the peer of a node, which has a nodeName, may be without",
                 "t.yaml:4: WireGuardPeer/Laptop: metadata.name: \"Laptop\" is not a name: lower-case letters, digits, \"-\" and \".\", with a letter or digit at both ends of every part; did you mean \"laptop\"?",
             ],
             set.Problems.Select(problem => problem.ToString()));
@@ -227,11 +227,39 @@ public class WireGuardPeerTests
     [InlineData("protocolVersions: 2", "spec.protocolVersions", "is a number; a list is wanted")]
     public void Protocol_versions_are_a_list_of_numbers_in_range(string field, string path, string message) => Refused(PeerWith(field), path, message);
 
+    [Fact]
+    public void Gateways_are_chosen_by_the_labels_of_nodes()
+    {
+        var peer = ReadPeer(PeerWith("gateways: {nodeSelector: {topology.kubernetes.io/zone: a, role: ''}}"));
+        Assert.Equal([new("topology.kubernetes.io/zone", "a"), new("role", "")], peer.Spec.Gateways!.NodeSelector);
+    }
+
+    [Theory]
+    [InlineData("{}", "spec.gateways.nodeSelector", "is missing. Labels that a node must have to be a gateway for this device, all of them.")]
+    [InlineData("{nodeSelector: {}}", "spec.gateways.nodeSelector", "has 0 entries; at least 1 must be there, or leave the field out")]
+    [InlineData("{nodeSelector: {/zone: a}}", "spec.gateways.nodeSelector", "has the key \"/zone\", which no label can have; a key is such as zone or topology.kubernetes.io/zone")]
+    [InlineData("{nodeSelector: {Example.org/zone: a}}", "spec.gateways.nodeSelector", "has the key \"Example.org/zone\", which no label can have; a key is such as zone or topology.kubernetes.io/zone")]
+    [InlineData("{nodeSelector: {zone: a b}}", "spec.gateways.nodeSelector.zone", "\"a b\" is not the value of a label: at most 63 letters, digits, \"-\", \"_\" and \".\", with a letter or digit at both ends")]
+    [InlineData("{nodeSelector: {zone: 1}}", "spec.gateways.nodeSelector.zone", "is a number; a string is wanted; put it in quotes")]
+    public void A_selector_that_no_node_can_match_is_refused(string gateways, string field, string message) => Refused(PeerWith($"gateways: {gateways}"), field, message);
+
+    [Fact]
+    public void A_selector_has_no_more_than_16_labels() =>
+        Refused(PeerWith($"gateways: {{nodeSelector: {{{string.Join(", ", Enumerable.Range(0, 17).Select(i => $"l{i}: a"))}}}}}"), "spec.gateways.nodeSelector", "has 17 entries; at most 16 are allowed");
+
+    [Fact]
+    public void A_node_has_no_gateways() =>
+        Refused(PeerWith("nodeName: n1, gateways: {nodeSelector: {zone: a}}"), "spec.gateways", "is for external devices; remove it from the peer of a node, or remove nodeName");
+
+    [Fact]
+    public void A_manifest_that_pins_a_nodes_key_has_one() =>
+        Refused(Peer("{nodeName: n1}"), "spec.publicKey", "is missing; write the key that node n1 is to have, or remove the object: the operator makes the peers of nodes itself");
+
     [Theory]
     [InlineData("persistentkeepalive: 1", "spec.persistentkeepalive", "is not a known field; did you mean persistentKeepalive?")]
     [InlineData("endpoint: {host: gate, port: 1, prot: 2}", "spec.endpoint.prot", "is not a known field; did you mean port?")]
-    [InlineData("colour: red", "spec.colour", "is not a known field; known here: publicKey, endpoint, allowedIPs, persistentKeepalive, presharedKeySecretRef, nodeName, protocolVersions")]
-    [InlineData("\"a b\": ~", "spec[\"a b\"]", "is not a known field; known here: publicKey, endpoint, allowedIPs, persistentKeepalive, presharedKeySecretRef, nodeName, protocolVersions")]
+    [InlineData("colour: red", "spec.colour", "is not a known field; known here: publicKey, endpoint, allowedIPs, persistentKeepalive, presharedKeySecretRef, nodeName, gateways, protocolVersions")]
+    [InlineData("\"a b\": ~", "spec[\"a b\"]", "is not a known field; known here: publicKey, endpoint, allowedIPs, persistentKeepalive, presharedKeySecretRef, nodeName, gateways, protocolVersions")]
     public void An_unknown_field_is_refused_and_the_nearest_known_one_suggested(string field, string path, string message) => Refused(PeerWith(field), path, message);
 
     [Fact]

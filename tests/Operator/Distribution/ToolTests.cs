@@ -24,7 +24,7 @@ public class ToolTests
         {
             var report = new Report { AppliedRevision = 1, Mtu = 1420, Errors = { "a route is in the way" } };
             report.Links.Add(new LinkReport { Peer = "laptop", LastHandshake = Timestamp.FromDateTimeOffset(Clusters.Day),
-                ReceivedBytes = 7, SentBytes = 8, Endpoint = "203.0.113.9:4" });
+                ReceivedBytes = 7, SentBytes = 8, Endpoint = "203.0.113.9:4", State = Rpc.LinkState.Up });
             report.Links.Add(new LinkReport { Peer = "nobody", Endpoint = new string('x', 10_000) }); // of no plan: not kept
             await a.SendAsync(new AgentMessage { Report = report });
 

@@ -191,7 +191,7 @@ public sealed class TokenReviewerTests : IDisposable
     private static Task<Caller?> Ask(TokenReviewer reviewer, string token) =>
         reviewer.AuthenticateAsync($"Bearer {token}", CancellationToken.None).AsTask().WaitAsync(Patience);
 
-    private static async Task<Status> Refused(TokenReviewer reviewer, string token, StatusCode expected)
+    private static async Task<Grpc.Core.Status> Refused(TokenReviewer reviewer, string token, StatusCode expected)
     {
         var e = await Assert.ThrowsAsync<RpcException>(() => Ask(reviewer, token));
         Assert.Equal(expected, e.StatusCode);

@@ -146,11 +146,23 @@ public sealed class KubernetesServer : IAsyncLifetime
         using var request = new HttpRequestMessage(method, new Uri(Url, path));
         if (body is not null)
             request.Content = new StringContent(body.ToJsonString(), new MediaTypeHeaderValue(contentType));
+        return JsonNode.Parse(await SendAsync(request))!.AsObject();
+    }
+
+    /// <summary>Asks for what is no object, e.g. <c>/metrics</c>, as the administrator.</summary>
+    public async Task<string> ReadTextAsync(string path)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Url, path));
+        return await SendAsync(request);
+    }
+
+    private async Task<string> SendAsync(HttpRequestMessage request)
+    {
         using var response = await _admin!.SendAsync(request);
         var text = await response.Content.ReadAsStringAsync();
         return response.IsSuccessStatusCode
-            ? JsonNode.Parse(text)!.AsObject()
-            : throw new HttpRequestException($"{method} {path}: {(int)response.StatusCode} {text}", null, response.StatusCode);
+            ? text
+            : throw new HttpRequestException($"{request.Method} {request.RequestUri!.PathAndQuery}: {(int)response.StatusCode} {text}", null, response.StatusCode);
     }
 
     /// <summary>Makes a namespace, if there is none.</summary>

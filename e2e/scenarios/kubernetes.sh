@@ -1,0 +1,303 @@
+#!/usr/bin/env bash
+# The mesh on a real Kubernetes API, from nothing: etcd, kube-apiserver, two operators, three nodes with a pod each, and what goes wrong
+# in the life of a cluster.
+# usage: kubernetes.sh [--keep]      --keep leaves it running; ./demo.sh --down takes that down
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+source e2e/say.sh
+export BIN=$PWD/artifacts/bin
+source e2e/mesh.sh
+API=$MESH/kubernetes api_address=10.123.0.254
+api_run() { local name=$1; shift; mesh_start "$name" net "$@"; }
+api_at() { in_ns net "$@"; }
+source e2e/apiserver.sh
+mesh_claim
+api_prepare
+
+finish() {
+  local status=$?
+  mesh_finishing
+  if ((status)); then
+    kubectl get wgmesh -o yaml >"$MESH/log/resources.yaml" 2>&1
+    kubectl get events --all-namespaces >"$MESH/log/events.log" 2>&1
+    mesh_logs
+  fi
+  if [[ ${1:-} == --keep ]]; then rm "$MESH/owner"; else mesh_down; fi
+  exit "$status"
+}
+trap 'finish "${1:-}"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+e2e/publish.sh
+
+declare -A operator_address=([a]=10.123.0.251 [b]=10.123.0.252) metrics=([a]=9585 [b]=9587)
+
+start_operator() { # a or b
+  mesh_start "operator-$1" net "$BIN/wgmesh-operator" --kubernetes --kubeconfig "$API/operator.conf" --namespace wgmesh --identity "$1" \
+    --listen "${operator_address[$1]}:7443" --advertise-address "${operator_address[$1]}" --replica-token-file "$MESH/tokens/replica" \
+    --metrics-listen "127.0.0.1:${metrics[$1]}"
+}
+
+operator_ready() { in_ns net curl -fsS -m 30 "http://127.0.0.1:${metrics[$1]}/readyz"; } # a or b
+
+# a token that is bound to a pod, as a kubelet projects it into one: pod_token N
+pod_token() {
+  kubectl apply -f - >/dev/null <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: wgmesh-agent-node$1, namespace: wgmesh}
+spec:
+  nodeName: node$1
+  serviceAccountName: wgmesh-agent
+  containers: [{name: agent, image: wgmesh-agent}]
+Y
+  kubectl -n wgmesh create token wgmesh-agent --audience wgmesh --duration 2h --bound-object-kind Pod --bound-object-name "wgmesh-agent-node$1" \
+    --bound-object-uid "$(kubectl -n wgmesh get pod "wgmesh-agent-node$1" -o 'jsonpath={.metadata.uid}')" >"$MESH/tokens/node$1"
+}
+
+start_agent() { # N
+  mesh_start "node$1" "node$1" "$BIN/wgmesh-agent" run --node "node$1" --operator "https://${operator_address[a]}:7443" \
+    --operator "https://${operator_address[b]}:7443" --ca "$MESH/ca.crt" --token-file "$MESH/tokens/node$1" --state-dir "$MESH/node$1" \
+    --interface wgmesh0 --metrics-listen 127.0.0.1:9586
+}
+
+leader() { local holder; holder=$(kubectl -n wgmesh get lease wgmesh-operator -o 'jsonpath={.spec.holderIdentity}'); echo "${holder%%_*}"; }
+leads() { [[ $(leader) == "$1" ]]; }
+field() { kubectl get "$1" "$2" -o "jsonpath=$3"; } # KIND NAME JSONPATH
+condition() { field "$1" "$2" "{.status.conditions[?(@.type==\"$3\")].$4}"; } # KIND NAME TYPE status|reason|message
+is() { [[ $("${@:2}") == "$1" ]]; } # VALUE COMMAND...
+says() { [[ $("${@:2}") =~ $1 ]]; } # PATTERN COMMAND...
+ready() { is True condition wgp "$1" Ready status; } # PEER
+programmed() { is True condition wgp "$1" Programmed status && says "$2" condition wgp "$1" Programmed message; } # PEER PATTERN
+wgmesh() { in_ns net "$BIN/kubectl-wgmesh" "$@" --operator "https://${operator_address[$operator]}:7443" --ca "$MESH/ca.crt" --token-file "$MESH/tokens/tool"; }
+operator=a # the one that is asked
+
+# an external device with a WireGuard of its own: device NAMESPACE PEER ADDRESS...
+device() {
+  local space=$1 peer=$2 address; shift 2
+  mesh_start "$space" "$space" "$BIN/wgmesh-agent" device --foreground wg0
+  wait_for 60 "wgmesh-agent device wg0 of $peer is up" mesh_wg "$space" show wg0
+  device_config "$space" "$peer"
+  for address in "$@"; do ip -n "wgm-$space" addr add "$address" dev wg0; done
+  ip -n "wgm-$space" link set wg0 up
+  ip -n "wgm-$space" route add 10.244.0.0/16 dev wg0
+  ip -n "wgm-$space" route add fd00:244::/32 dev wg0
+}
+
+# what the mesh says that the device's configuration is: device_config NAMESPACE PEER
+device_config() {
+  wgmesh peer-config "$2" >"$MESH/$2.conf" || return 1
+  grep -q '^\[Peer\]' "$MESH/$2.conf" || return 1
+  grep -vE '^(Address|MTU|DNS|#)' "$MESH/$2.conf" | sed "s|^\[Interface\]|&\nPrivateKey = $(<"$MESH/$2.key")\nListenPort = 51820|" >"$MESH/$2.wg"
+  mesh_wg "$1" syncconf wg0 "$MESH/$2.wg"
+}
+
+step "A Kubernetes API from nothing"
+mesh_underlay
+for i in 1 2 3; do mesh_node "$i"; done
+for i in a b; do ip -n wgm-net addr add "${operator_address[$i]}/24" dev br0; done
+mesh_capture
+api_up
+kubectl version | sed 's/^/   /'
+
+step "Definitions, rights, settings and three nodes"
+"$BIN/kubectl-wgmesh" crds --kubernetes-version 1.20 | kubectl apply -f -
+kubectl wait --for=condition=Established crd/wireguardpeers.wgmesh.io crd/wireguardmeshes.wgmesh.io --timeout=60s >/dev/null
+kubectl apply -f e2e/kubernetes/rbac.yaml >/dev/null
+served() { kubectl get wgp,wgm; }
+wait_for 60 "the resources are served" served
+kubectl apply -f "$MESH/manifests" # WireGuardMesh and Nodes: the very files that the operator reads without Kubernetes
+kubectl label node node1 node2 role=gateway >/dev/null
+kubectl -n wgmesh create token wgmesh-operator --duration 24h >"$MESH/tokens/operator"
+kubectl -n wgmesh create token wgmesh-operator --duration 24h --audience wgmesh >"$MESH/tokens/replica"
+api_kubeconfig operator "tokenFile: $MESH/tokens/operator"
+kubectl -n wgmesh create serviceaccount reader >/dev/null
+kubectl create clusterrolebinding reader --clusterrole=wgmesh-tool --serviceaccount=wgmesh:reader >/dev/null
+kubectl -n wgmesh create token reader --duration 24h --audience wgmesh >"$MESH/tokens/tool"
+
+step "Two operators, one of which leads"
+start_operator a
+start_operator b
+for i in a b; do wait_for 60 "operator $i is ready" operator_ready "$i"; done
+someone_leads() { [[ -n $(leader) ]]; }
+wait_for 60 "one leads" someone_leads
+note "the Lease is held by $(kubectl -n wgmesh get lease wgmesh-operator -o 'jsonpath={.spec.holderIdentity}')"
+authority() { kubectl -n wgmesh get configmap wgmesh-ca -o 'jsonpath={.data.ca\.crt}' >"$MESH/ca.crt" && [[ -s $MESH/ca.crt ]]; }
+wait_for 60 "agents find the operators' authority in a ConfigMap" authority
+
+step "Three agents, each with the token of a pod on its node"
+for i in 1 2 3; do pod_token "$i"; start_agent "$i"; done
+for i in 1 2 3; do wait_for 60 "node$i has its configuration" mesh_ready "$i"; done
+for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
+for i in 1 2 3; do
+  for j in 1 2 3; do
+    ((i == j)) && continue
+    wait_for 60 "pod$i -> pod$j over IPv4" mesh_ping "pod$i" "10.244.$j.10"
+    wait_for 60 "pod$i -> pod$j over IPv6" mesh_ping "pod$i" "fd00:244:$j::10"
+  done
+done
+# an agent that says it is another node than its pod's
+mesh_start impostor node3 "$BIN/wgmesh-agent" run --node node1 --operator "https://${operator_address[a]}:7443" --ca "$MESH/ca.crt" \
+  --token-file "$MESH/tokens/node3" --state-dir "$MESH/impostor" --interface wgmesh1 --metrics-listen 127.0.0.1:9590
+refused() { in_ns node3 curl -s -m 30 http://127.0.0.1:9590/readyz | grep -iE 'permissiondenied|permission_denied|token is for'; }
+wait_for 60 "with the token of node3 nobody is node1" refused
+mesh_kill impostor KILL
+in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh1
+
+step "A laptop joins by kubectl apply"
+mesh_namespace ext 10.123.0.100
+(umask 077; wg genkey >"$MESH/laptop.key")
+kubectl apply -f - <<Y
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: laptop}
+spec:
+  publicKey: $(wg pubkey <"$MESH/laptop.key")
+  allowedIPs: [10.99.0.1/32]
+Y
+wait_for 60 "all nodes know it" programmed laptop '3 of 3'
+device ext laptop 10.99.0.1/32
+for i in 1 2 3; do wait_for 60 "laptop -> pod$i" mesh_ping ext "10.244.$i.10"; done
+wait_for 60 "WireGuardPeer laptop is Ready" ready laptop
+
+step "A site behind two gateways"
+mesh_namespace site 10.123.0.110
+(umask 077; wg genkey >"$MESH/site.key")
+kubectl apply -f - <<Y
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: site}
+spec:
+  publicKey: $(wg pubkey <"$MESH/site.key")
+  endpoint: {host: 10.123.0.110, port: 51820}
+  allowedIPs: [10.98.0.0/24]
+  gateways: {nodeSelector: {role: gateway}}
+Y
+wait_for 60 "it has a gateway" says '^node[12]$' field wgp site '{.status.gateway}'
+device site site 10.98.0.1/24
+for i in 1 2 3; do wait_for 60 "pod$i -> site" mesh_ping "pod$i" 10.98.0.1; done
+for i in 1 2 3; do wait_for 60 "site -> pod$i" mesh_ping site "10.244.$i.10"; done
+mesh_wg node3 show wgmesh0 peers | grep -qF "$(wg pubkey <"$MESH/site.key")" && fail "node3, which is no gateway, has the site as a peer"
+wait_for 60 "WireGuardPeer site is Ready" ready site
+gateway=$(field wgp site '{.status.gateway}')
+note "its gateway is $gateway"
+mesh_kill "$gateway" KILL
+other=node$((3 - ${gateway#node}))
+wait_for 60 "$gateway's agent is dead: the gateway is $other" is "$other" field wgp site '{.status.gateway}'
+repointed() { device_config site site && mesh_ping site 10.244.3.10; }
+wait_for 60 "site -> pod3 through $other" repointed
+wait_for 60 "pod3 -> site through $other" mesh_ping pod3 10.98.0.1
+start_agent "${gateway#node}"
+wait_for 60 "$gateway is back" ready "$gateway"
+wait_for 60 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+
+step "Conflicts: the loser is told, the winner untouched"
+kubectl apply -f - <<Y
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: twin}
+spec: {publicKey: "$(wg pubkey <"$MESH/laptop.key")", allowedIPs: [10.99.7.0/24]}
+---
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: greedy}
+spec: {publicKey: "$(wg genkey | wg pubkey)", allowedIPs: [10.244.2.0/24, 10.99.0.1/32, 10.99.8.0/24]}
+Y
+wait_for 60 "twin, which has laptop's key, is not accepted" is False condition wgp twin Accepted status
+says laptop condition wgp twin Accepted message || fail "its condition does not name the winner: $(condition wgp twin Accepted message)"
+wait_for 60 "greedy is told what it does not get" says '10.244.2.0/24.*10.99.0.1/32|10.99.0.1/32.*10.244.2.0/24' condition wgp greedy Accepted message
+note "twin: $(condition wgp twin Accepted message)"
+note "greedy: $(condition wgp greedy Accepted message)"
+told() { says "$1" kubectl get events --all-namespaces --field-selector "involvedObject.kind=WireGuardPeer,involvedObject.name=$1"; }
+for i in twin greedy; do wait_for 60 "an event on $i" told "$i"; done
+node_has() { mesh_wg node1 show wgmesh0 allowed-ips | grep -qF "$1"; }
+wait_for 60 "what nobody else has, greedy gets" node_has 10.99.8.0/24
+if node_has 10.99.7.0/24; then fail "twin's prefix was configured"; fi
+is True condition wgp laptop Accepted status || fail "laptop is no longer accepted"
+for i in 1 2 3; do mesh_ping ext "10.244.$i.10" >/dev/null || fail "laptop no longer reaches pod$i"; done
+ok "laptop reaches every pod as before"
+says twin kubectl get wgm default -o 'jsonpath={.status.conflicts}' || fail "the mesh does not list the conflict"
+ok "the mesh lists the conflicts"
+kubectl get wgp -o wide >"$MESH/get-wgp"
+kubectl describe wgp laptop twin >"$MESH/describe-wgp"
+
+step "The leader is killed"
+old=$(leader)
+new=$([[ $old == a ]] && echo b || echo a)
+operator=$new
+mesh_start ping pod1 ping -n -q -i 0.1 10.244.3.10
+mesh_kill "operator-$old" KILL
+kubectl apply -f - <<Y
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: late}
+spec: {publicKey: "$(wg genkey | wg pubkey)", allowedIPs: [10.99.9.0/24]}
+Y
+wait_for 60 "$new leads" leads "$new"
+wait_for 60 "every agent has what was applied meanwhile, and the status says so" programmed late '3 of 3'
+mesh_kill ping INT
+read -r sent received < <(sed -nE 's/^([0-9]+) packets transmitted, ([0-9]+) received.*/\1 \2/p' "$MESH/log/ping.log")
+((received >= sent - 1)) || fail "$((sent - received)) of $sent pings were lost" # the last one's answer may be on its way
+ok "$sent pings between pods meanwhile, none lost"
+for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
+start_operator "$old"
+wait_for 60 "operator $old is back, and follows" operator_ready "$old"
+leads "$new" || fail "$new leads no longer"
+
+step "A node is replaced by another of its name"
+before=$(field wgp node3 '{.metadata.uid} {.spec.publicKey}')
+addresses=$(field wgp node1 '{.status.allocatedAddresses}')
+mesh_kill node3 KILL
+kubectl delete node node3
+kubectl -n wgmesh delete pod wgmesh-agent-node3 --force --grace-period=0 >/dev/null 2>&1
+in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh0
+rm -rf "$MESH/node3"
+gone() { ! kubectl get wgp node3 && (($(mesh_wg node1 show wgmesh0 allowed-ips | grep -c 10.244.3.0/24) == 0)); }
+wait_for 60 "its WireGuardPeer is gone, and nobody leads its pods' addresses anywhere" gone
+kubectl apply -f "$MESH/manifests/node3.yaml"
+pod_token 3
+start_agent 3
+wait_for 60 "WireGuardPeer node3 is Ready" ready node3
+after=$(field wgp node3 '{.metadata.uid} {.spec.publicKey}')
+[[ ${before% *} != "${after% *}" && ${before#* } != "${after#* }" ]] || fail "it is the old object or has the old key"
+ok "another object with another key"
+for i in 1 2; do
+  mesh_wg node$i show wgmesh0 peers | grep -qF "${after#* }" || fail "node$i does not have the new key"
+  if mesh_wg node$i show wgmesh0 peers | grep -qF "${before#* }"; then fail "node$i still has the old key"; fi
+  wait_for 60 "pod$i -> pod3" mesh_ping "pod$i" 10.244.3.10
+done
+[[ $(field wgp node1 '{.status.allocatedAddresses}') == "$addresses" ]] || fail "node1 was renumbered"
+ok "nobody else was renumbered"
+
+step "The API server goes away: nothing happens to the mesh"
+mesh_kill apiserver KILL
+wait_for 60 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+mesh_kill node2 KILL
+start_agent 2
+wait_for 60 "an agent that starts meanwhile: pod1 -> pod2" mesh_ping pod1 10.244.2.10
+wait_for 60 "laptop -> pod2" mesh_ping ext 10.244.2.10
+for i in a b; do operator_ready "$i" >/dev/null || fail "operator $i is not ready"; done
+ok "both operators serve"
+api_start_server
+wait_for 120 "kube-apiserver is back" api_ready
+kubectl delete wgp twin greedy late >/dev/null
+kubectl apply -f - <<Y
+apiVersion: wgmesh.io/v1alpha1
+kind: WireGuardPeer
+metadata: {name: later}
+spec: {publicKey: "$(wg genkey | wg pubkey)", allowedIPs: [10.99.10.0/24]}
+Y
+wait_for 60 "what is applied now comes to every node" programmed later '3 of 3'
+for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
+wait_for 60 "WireGuardMesh is Ready" is True condition wgm default Ready status
+
+step "What crossed the underlay"
+mesh_captured 100
+
+step "As kubectl shows it"
+sed 's/^/   /' "$MESH/get-wgp"
+sed 's/^/   /' "$MESH/describe-wgp"
+kubectl get wgp | sed 's/^/   /'
+kubectl get wgm -o wide | sed 's/^/   /'
+kubectl get events --all-namespaces | sed 's/^/   /'
+printf '\n%sall of it holds%s\n' "$green" "$plain"

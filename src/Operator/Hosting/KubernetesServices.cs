@@ -1,0 +1,113 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using WgMesh.Kubernetes;
+using WgMesh.Operator.Distribution;
+using WgMesh.Operator.State;
+using WgMesh.Operator.Telemetry;
+using WgMesh.Operator.Trust;
+
+namespace WgMesh.Operator.Hosting;
+
+/// <summary>What the operator is made of on a Kubernetes API: informers, token reviews, a Secret of authorities, a Lease.</summary>
+internal static class KubernetesServices
+{
+    private const string Component = "wgmesh-operator";
+
+    /// <exception cref="KubeConfigException">Where the API server is, or who asks it, cannot be found out.</exception>
+    /// <exception cref="InvalidDataException">An option does not hold.</exception>
+    public static void Add(IServiceCollection services, OperatorOptions options, KubernetesOptions kubernetes)
+    {
+        var configuration = Configuration(kubernetes);
+        var space = kubernetes.Namespace ?? configuration.Namespace;
+        var address = AddressOf(options, kubernetes, configuration.Host);
+        var name = kubernetes.Identity ?? $"{Dns.GetHostName()}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
+        var identity = $"{name}_{address}";
+        var token = new ReplicaToken(kubernetes.ReplicaTokenFile);
+
+        services.AddSingleton(provider => new KubernetesClient(configuration, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new EventRecorder(
+            provider.GetRequiredService<KubernetesClient>(), Component, name, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<EventRecorder>>()));
+        services.AddSingleton(provider => new KubernetesCluster(
+            provider.GetRequiredService<KubernetesClient>(), space, provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<KubernetesCluster>>()));
+        services.AddSingleton<ICluster>(provider => provider.GetRequiredService<KubernetesCluster>());
+
+        services.AddSingleton<IAuthenticator>(provider =>
+        {
+            var time = provider.GetRequiredService<TimeProvider>();
+            var lookup = new CallerLookup(
+                provider.GetRequiredService<KubernetesClient>(), space, kubernetes.AgentServiceAccount, token, time);
+            return new TokenReviewer(
+                lookup.FindAsync, provider.GetRequiredService<OperatorMetrics>(), time, provider.GetRequiredService<ILogger<TokenReviewer>>());
+        });
+
+        services.AddSingleton(provider => new OperatorAuthority(
+            provider.GetRequiredService<KubernetesClient>(),
+            provider.GetRequiredService<EventRecorder>(),
+            space,
+            [.. options.Names(), address.Address.ToString(), .. ServiceNames(space)],
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<OperatorAuthority>>()));
+        services.AddSingleton<ICertificateSource>(provider => provider.GetRequiredService<OperatorAuthority>());
+        services.AddHostedService(provider => provider.GetRequiredService<OperatorAuthority>());
+
+        services.AddSingleton(Leader.Elected());
+        services.AddSingleton(provider => new ReplicaCredentials(() => provider.GetRequiredService<OperatorAuthority>().Authorities, token.Read));
+    }
+
+    /// <summary>The names of the Service that agents and tools find the operator by.</summary>
+    private static IEnumerable<string> ServiceNames(string space)
+    {
+        yield return Component;
+        yield return $"{Component}.{space}";
+        yield return $"{Component}.{space}.svc";
+        // on a cluster that is just coming up nobody resolves names
+        if (Environment.GetEnvironmentVariable("WGMESH_OPERATOR_SERVICE_HOST") is { Length: > 0 } address)
+            yield return address;
+    }
+
+    private static KubernetesClientConfiguration Configuration(KubernetesOptions kubernetes)
+    {
+        if (kubernetes.KubeConfig is { } path)
+            return KubernetesClientConfiguration.FromKubeConfig(path);
+        try
+        {
+            return KubernetesClientConfiguration.InClusterConfig();
+        }
+        catch (KubeConfigException e)
+        {
+            throw new KubeConfigException($"{e.Message} Outside a pod, give --kubeconfig FILE.", e);
+        }
+    }
+
+    private static IPEndPoint AddressOf(OperatorOptions options, KubernetesOptions kubernetes, Uri apiServer)
+    {
+        var port = kubernetes.AdvertiseAddress is { Port: > 0 } advertised ? advertised.Port : options.Listen.Port;
+        if (port == 0)
+            throw new InvalidDataException("--listen says port 0, any that is free, and other replicas have to be told which: give --listen or --advertise-address a port.");
+        if (kubernetes.AdvertiseAddress is { } address)
+            return new IPEndPoint(address.Address, port);
+        return !options.Listen.Address.Equals(IPAddress.Any) && !options.Listen.Address.Equals(IPAddress.IPv6Any)
+            ? new IPEndPoint(options.Listen.Address, port)
+            : new IPEndPoint(AddressTowards(apiServer), port);
+    }
+
+    /// <summary>This host's address on the way to the API server, which is where other replicas are.</summary>
+    private static IPAddress AddressTowards(Uri apiServer)
+    {
+        try
+        {
+            using var socket = new Socket(SocketType.Dgram, ProtocolType.Udp);
+            socket.Connect(apiServer.DnsSafeHost, apiServer.Port); // sends nothing
+            var address = ((IPEndPoint)socket.LocalEndPoint!).Address;
+            return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        }
+        catch (SocketException e)
+        {
+            throw new InvalidDataException(
+                $"Where other replicas reach this one cannot be found out, for there is no way to the API server {apiServer.Authority} yet "
+                + $"({e.Message}): give --advertise-address.", e);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using System.CommandLine;
+using System.Net;
+using WgMesh.Operator.Hosting;
+
+namespace WgMesh.Operator.Tests.Hosting;
+
+public sealed class OperatorCommandTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task A_folder_of_manifests_is_all_that_standalone_needs()
+    {
+        var options = await ReadAsync("--manifests", _folder.Path);
+        Assert.Equal((_folder.Path, null, "/var/lib/wgmesh/operator"), (options.Manifests, options.Kubernetes, options.State));
+        Assert.Equal(new IPEndPoint(IPAddress.Any, 7443), options.Listen);
+    }
+
+    [Fact]
+    public async Task Kubernetes_needs_nothing_more_in_a_pod()
+    {
+        var options = await ReadAsync("--kubernetes");
+        Assert.Null(options.Manifests);
+        Assert.Equal(new KubernetesOptions(), options.Kubernetes);
+    }
+
+    [Fact]
+    public async Task What_is_said_is_taken()
+    {
+        File.WriteAllText(_folder["config"], "");
+        var options = await ReadAsync(
+            "--kubernetes", "--kubeconfig", _folder["config"], "--namespace", "mesh", "--advertise-address", "2001:db8::1", "--identity", "one",
+            "--agent-service-account", "agents", "--replica-token-file", "/token", "--listen", "[::]:8443", "--advertise", "mesh.example");
+        Assert.Equal(
+            new KubernetesOptions
+            {
+                KubeConfig = _folder["config"],
+                Namespace = "mesh",
+                AdvertiseAddress = IPEndPoint.Parse("[2001:db8::1]:0"),
+                Identity = "one",
+                AgentServiceAccount = "agents",
+                ReplicaTokenFile = "/token",
+            },
+            options.Kubernetes);
+        Assert.Equal(["mesh.example"], options.Advertise);
+    }
+
+    [Theory]
+    [InlineData("192.0.2.1", "192.0.2.1:0")]
+    [InlineData("192.0.2.1:7000", "192.0.2.1:7000")]
+    [InlineData("[2001:db8::1]:7000", "[2001:db8::1]:7000")]
+    public async Task An_address_may_have_a_port(string text, string expected)
+    {
+        var options = await ReadAsync("--kubernetes", "--advertise-address", text);
+        Assert.Equal(IPEndPoint.Parse(expected), options.Kubernetes!.AdvertiseAddress);
+    }
+
+    [Theory]
+    [InlineData("Give --manifests DIR to read the cluster from a folder, or --kubernetes")]
+    [InlineData("--manifests and --kubernetes are two ways to run", "--manifests", "/tmp", "--kubernetes")]
+    [InlineData("--kubeconfig has no meaning here: with --manifests", "--manifests", "/tmp", "--kubeconfig", "/dev/null")]
+    [InlineData("--identity has no meaning here", "--manifests", "/tmp", "--identity", "one")]
+    [InlineData("--state has no meaning here: with --kubernetes", "--kubernetes", "--state", "/tmp")]
+    [InlineData("--token-file has no meaning here", "--kubernetes", "--token-file", "/dev/null")]
+    [InlineData("--identity is 1 to 100 visible", "--kubernetes", "--identity", "a b")]
+    [InlineData("\"0.0.0.0\" is not where others reach this replica", "--kubernetes", "--advertise-address", "0.0.0.0")]
+    [InlineData("\"host:1\" is not where others", "--kubernetes", "--advertise-address", "host:1")]
+    [InlineData("\"192.0.2.1:0\" is not where others", "--kubernetes", "--advertise-address", "192.0.2.1:0")]
+    [InlineData("\"10.1\" is not where others", "--kubernetes", "--advertise-address", "10.1")]
+    [InlineData("is not an address and a port", "--kubernetes", "--listen", "192.0.2.1")]
+    public void What_does_not_go_together_is_refused_and_says_what_would_be_right(string expected, params string[] arguments)
+    {
+        var errors = OperatorCommand.Create((_, _) => throw new InvalidOperationException("It ran.")).Parse(arguments).Errors;
+        Assert.Contains(errors, error => error.Message.Contains(expected, StringComparison.Ordinal));
+    }
+
+    private static async Task<OperatorOptions> ReadAsync(params string[] arguments)
+    {
+        OperatorOptions? read = null;
+        var command = OperatorCommand.Create((options, _) =>
+        {
+            read = options;
+            return Task.FromResult(0);
+        });
+        var parsed = command.Parse(arguments);
+        Assert.Empty(parsed.Errors);
+        Assert.Equal(0, await parsed.InvokeAsync());
+        return read!;
+    }
+}

@@ -1,0 +1,96 @@
+using System.Text.Json.Nodes;
+using WgMesh.Crds;
+using WgMesh.Kubernetes;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace WgMesh.Operator.Tests.Trust;
+
+/// <summary>
+/// An API server of these tests' own, with the project's definitions, and with accounts that have exactly the rights of
+/// <c>e2e/kubernetes/rbac.yaml</c>.
+/// </summary>
+public sealed class WgMeshCluster : IAsyncLifetime
+{
+    public const string Namespace = "wgmesh";
+    public const string OperatorAccount = "wgmesh-operator";
+    public const string AgentAccount = "wgmesh-agent";
+    public const string Audience = "wgmesh";
+
+    public KubernetesServer Server { get; } = new();
+
+    public async Task InitializeAsync()
+    {
+        await Server.InitializeAsync();
+        try
+        {
+            await Server.InstallAsync(Documents(CrdYaml.Generate(CrdYaml.Oldest)));
+            foreach (var item in Documents(await File.ReadAllTextAsync(RootFile("e2e/kubernetes/rbac.yaml"))))
+                await Server.SendAsync(HttpMethod.Post, PathOf(item), item);
+        }
+        catch
+        {
+            await Server.DisposeAsync();
+            throw;
+        }
+    }
+
+    public Task DisposeAsync() => Server.DisposeAsync();
+
+    /// <summary>The API server as the operator's service account sees it.</summary>
+    public async Task<KubernetesClientConfiguration> AsOperatorAsync() =>
+        Server.Configuration(await Server.RequestTokenAsync(Namespace, OperatorAccount, KubernetesServer.Issuer), null);
+
+    /// <summary>A token of the operator's service account for other replicas.</summary>
+    public Task<string> ReplicaTokenAsync() => Server.RequestTokenAsync(Namespace, OperatorAccount, Audience);
+
+    /// <summary>An agent's pod on a node.</summary>
+    public async Task<(string Name, string Uid)> AddAgentAsync(string node, string? name = null)
+    {
+        name ??= $"agent-{node}";
+        return (name, await Server.CreatePodAsync(Namespace, name, AgentAccount, node));
+    }
+
+    /// <summary>The token that is projected into an agent's pod.</summary>
+    public Task<string> AgentTokenAsync((string Name, string Uid) pod) => Server.RequestTokenAsync(Namespace, AgentAccount, Audience, pod);
+
+    /// <summary>Deletes a pod at once, as if its node had let it go.</summary>
+    public Task DeletePodAsync(string name) => Server.SendAsync(
+        HttpMethod.Delete, $"/api/v1/namespaces/{Namespace}/pods/{name}", new JsonObject { ["gracePeriodSeconds"] = 0 });
+
+    private static IEnumerable<JsonObject> Documents(string yaml)
+    {
+        using var text = new StringReader(yaml);
+        var parser = new Parser(text);
+        parser.Consume<StreamStart>();
+        while (parser.TryConsume<DocumentStart>(out _))
+        {
+            yield return YamlDocument.Read(parser, 0, out _)!.AsObject();
+            parser.Consume<DocumentEnd>();
+        }
+    }
+
+    private static string PathOf(JsonObject item)
+    {
+        var version = item["apiVersion"]!.GetValue<string>();
+        var space = item["metadata"]!["namespace"]?.GetValue<string>();
+        return (version.Contains('/', StringComparison.Ordinal) ? $"/apis/{version}" : $"/api/{version}")
+            + (space is null ? "" : $"/namespaces/{space}")
+            + $"/{item["kind"]!.GetValue<string>().ToLowerInvariant()}s";
+    }
+
+    private static string RootFile(string path)
+    {
+        var root = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(root.FullName, "WgMesh.sln")))
+            root = root.Parent ?? throw new DirectoryNotFoundException("No WgMesh.sln above the tests.");
+        return Path.Combine(root.FullName, path);
+    }
+}
+
+/// <summary>Tests that share that server; they run one after the other, when all others are done.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class WgMeshClusterCollection : ICollectionFixture<WgMeshCluster>
+{
+    public const string Name = "WgMesh on a Kubernetes API server";
+}
