@@ -2,7 +2,7 @@ using Grpc.Core;
 
 namespace WgMesh.Operator;
 
-/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process, 7xx trust.</summary>
+/// <summary>What the operator says. Event ids are stable: 1xx state, 2xx planning, 3xx agents, 4xx the process, 6xx what the leader writes, 7xx trust.</summary>
 internal static partial class Log
 {
     [LoggerMessage(101, LogLevel.Information, "Read {File}: {Objects} objects in force, {Problems} problems")]
@@ -88,4 +88,22 @@ internal static partial class Log
 
     [LoggerMessage(403, LogLevel.Error, "The serving certificate could not be renewed: {Reason}")]
     public static partial void CertificateNotRenewed(ILogger logger, string reason);
+
+    [LoggerMessage(601, LogLevel.Information, "Made the WireGuardPeer of node {Node}")]
+    public static partial void NodePeerCreated(ILogger logger, string node);
+
+    [LoggerMessage(602, LogLevel.Information, "Deleted the WireGuardPeer of node {Node}: {Reason}")]
+    public static partial void NodePeerDeleted(ILogger logger, string node, string reason);
+
+    [LoggerMessage(603, LogLevel.Information, "The agent of node {Node} has a new public key")]
+    public static partial void NodeKeyChanged(ILogger logger, string node);
+
+    [LoggerMessage(604, LogLevel.Information, "Other nodes reach {Peer} through {After} now, and no longer through {Before}")]
+    public static partial void GatewayChanged(ILogger logger, string peer, string before, string after);
+
+    [LoggerMessage(605, LogLevel.Warning, "Could not bring {What} in order, it is tried again: {Reason}")]
+    public static partial void ReconcileFailed(ILogger logger, string what, string reason);
+
+    [LoggerMessage(606, LogLevel.Warning, "The API server takes no status for WireGuardPeer {Peer}: {Reason}")]
+    public static partial void StatusRefused(ILogger logger, string peer, string reason);
 }

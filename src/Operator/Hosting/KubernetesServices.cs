@@ -3,6 +3,8 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Planning;
+using WgMesh.Operator.Reconciling;
 using WgMesh.Operator.State;
 using WgMesh.Operator.Telemetry;
 using WgMesh.Operator.Trust;
@@ -37,7 +39,12 @@ internal static class KubernetesServices
         services.AddSingleton(provider => new KubernetesCluster(
             provider.GetRequiredService<KubernetesClient>(), space, provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<KubernetesCluster>>()));
-        services.AddSingleton<ICluster>(provider => provider.GetRequiredService<KubernetesCluster>());
+        services.AddSingleton<ICluster>(provider =>
+        {
+            var cluster = provider.GetRequiredService<KubernetesCluster>();
+            provider.GetRequiredService<OperatorMetrics>().Follow(cluster);
+            return cluster;
+        });
     }
 
     private static void AddTrust(IServiceCollection services, KubernetesOptions kubernetes, string space, string[] names)
@@ -71,8 +78,14 @@ internal static class KubernetesServices
             new LeaderElectionOptions { Namespace = space, Name = Component, Identity = identity },
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<LeaderElector>>()));
+        services.AddSingleton(provider => new Reconciler(
+            provider.GetRequiredService<KubernetesClient>(), provider.GetRequiredService<KubernetesCluster>(),
+            provider.GetRequiredService<PlanLoop>().Published, provider.GetRequiredService<AgentRegistry>(),
+            provider.GetRequiredService<EventRecorder>(), provider.GetRequiredService<OperatorMetrics>(), space,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Reconciler>>()));
         services.AddSingleton(provider => new ElectionService(
-            provider.GetRequiredService<LeaderElector>(), identity, cancelled => Task.Delay(Timeout.Infinite, cancelled), provider.GetRequiredService<Leader>()));
+            provider.GetRequiredService<LeaderElector>(), identity, provider.GetRequiredService<Reconciler>().RunAsync,
+            provider.GetRequiredService<Leader>()));
         services.AddHostedService(provider => provider.GetRequiredService<ElectionService>());
         services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ReplicaLink>(provider, identity));
     }

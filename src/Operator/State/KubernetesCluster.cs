@@ -22,16 +22,17 @@ internal sealed class KubernetesCluster : ICluster
     private readonly TimeProvider _time;
     private readonly ILogger<KubernetesCluster> _logger;
     private readonly Lock _lock = new();
-    private readonly SemaphoreSlim _changed = new(0, 1);
+    private readonly Flag _changed;
     private readonly HashSet<string> _changedNodes = new(StringComparer.Ordinal); // under the lock, as all below
     private readonly HashSet<string> _changedPeers = new(StringComparer.Ordinal);
     private bool _isDirty;
     private bool _hasKeys;
+    private volatile bool _isComplete;
 
     /// <param name="space">The operator's namespace: that of Secrets that are named without one.</param>
     public KubernetesCluster(KubernetesClient client, string space, TimeProvider time, ILogger<KubernetesCluster> logger)
     {
-        (_time, _logger) = (time, logger);
+        (_time, _logger, _changed) = (time, logger, new Flag(time));
         _composer = new ClusterComposer(space);
         _keys = new PresharedKeys(client, time, logger);
         _keys.Changed += () => Note(null, []);
@@ -46,10 +47,14 @@ internal sealed class KubernetesCluster : ICluster
     /// <inheritdoc/>
     public Latest<ClusterState> Current { get; } = new(ClusterState.Empty);
 
-    /// <inheritdoc/>
+    /// <summary>Whether <see cref="Current"/> and <see cref="View"/> are the whole cluster.</summary>
     public bool IsComplete => _isComplete;
 
-    private volatile bool _isComplete;
+    /// <summary>Complete lists after the first, of all kinds.</summary>
+    public long Relists => _nodes.Relists + _peers.Relists + _meshes.Relists;
+
+    /// <summary>Whether the API server cannot be asked, so that all this may be old.</summary>
+    public bool IsInOutage => _nodes.IsInOutage || _peers.IsInOutage || _meshes.IsInOutage;
 
     /// <summary>The objects that <see cref="Current"/> came of; empty until that is complete.</summary>
     public Latest<ClusterView> View { get; } = new(ClusterView.Empty);
@@ -60,19 +65,8 @@ internal sealed class KubernetesCluster : ICluster
     }
 
     /// <inheritdoc/>
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        // none ends by itself: if one fails, the process is to end and not to go on with half of its work
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task[] parts =
-        [
-            _nodes.RunAsync(ended.Token), _peers.RunAsync(ended.Token), _meshes.RunAsync(ended.Token),
-            Task.Run(() => ComposeAsync(ended.Token), CancellationToken.None),
-        ];
-        await Task.WhenAny(parts);
-        await ended.CancelAsync();
-        await Task.WhenAll(parts);
-    }
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Together.RunAsync(cancellationToken, _nodes.RunAsync, _peers.RunAsync, _meshes.RunAsync, ComposeAsync);
 
     /// <summary>
     /// What the API server has now, and not what it had a moment ago: a new leader must see all that the one before it wrote. It waits for
@@ -105,9 +99,7 @@ internal sealed class KubernetesCluster : ICluster
             Compose();
         }
 
-        var reading = _keys.RunAsync(cancellationToken);
-        var composing = ComposeChangesAsync(cancellationToken);
-        await await Task.WhenAny(reading, composing);
+        await Together.RunAsync(cancellationToken, _keys.RunAsync, ComposeChangesAsync);
     }
 
     private async Task ComposeChangesAsync(CancellationToken cancellationToken)
@@ -127,8 +119,7 @@ internal sealed class KubernetesCluster : ICluster
         {
             names?.UnionWith(changed);
             _isDirty = true;
-            if (_changed.CurrentCount == 0)
-                _changed.Release();
+            _changed.Raise();
         }
     }
 

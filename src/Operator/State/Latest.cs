@@ -31,6 +31,13 @@ internal sealed class Latest<T>(T initial) where T : class
         }
     }
 
+    /// <summary>Calls back with the value now, and with the newest one whenever there is another; until cancelled.</summary>
+    public async Task FollowAsync(Action<T> seen, CancellationToken cancellationToken)
+    {
+        for (var value = Value; ; value = await NextAsync(value, cancellationToken))
+            seen(value);
+    }
+
     private sealed class Version(T value)
     {
         public T Value { get; } = value;

@@ -43,16 +43,14 @@ internal static class Records
         };
     }
 
-    /// <summary>A peer that people declared, and that passed validation.</summary>
+    /// <summary>A peer that people declared, and that passed validation. One without a public key has that of all zeros: it is for the planner to refuse.</summary>
     /// <param name="space">The namespace of a Secret that is named without one.</param>
     public static PeerRecord From(WireGuardPeerSpec spec, string name, DateTimeOffset created, long generation, string space) => new()
     {
         Name = name,
         Created = created,
         Generation = generation,
-        PublicKey = PublicKey.TryParseBase64(spec.PublicKey ?? "", out var key)
-            ? key
-            : throw new FormatException("The public key passed validation."),
+        PublicKey = PublicKey.TryParseBase64(spec.PublicKey ?? "", out var key) ? key : default,
         Endpoint = spec.Endpoint?.ToString(),
         AllowedIps = Parsing.Prefixes(spec.AllowedIPs),
         PersistentKeepalive = (ushort?)spec.PersistentKeepalive,

@@ -81,14 +81,6 @@ internal sealed record StoredPeer
         if (owner is not null)
             return read with { Spec = spec, Announcement = AnnouncedBy(spec, read.Created, read.Generation) };
 
-        // only the operator makes peers of nodes before their keys are known
-        if (spec is { PublicKey: null })
-        {
-            problems.Add(spec.NodeName is null
-                ? "spec.publicKey: is missing; it is what `wg pubkey` prints on the device"
-                : $"spec.publicKey: is missing; write the key that Node {spec.NodeName} is to have, or remove the object");
-        }
-
         return problems.Count > 0
             ? read with { Unusable = new UnusablePeer(read.Name, read.Created, read.Generation, problems.ToImmutable()) }
             : read with { Spec = spec, Record = Records.From(spec!, read.Name, read.Created, read.Generation, space) };

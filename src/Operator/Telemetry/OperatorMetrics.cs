@@ -3,6 +3,7 @@ using System.Text.Json;
 using Grpc.Core;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Planning;
+using WgMesh.Operator.State;
 using WgMesh.Rpc;
 
 namespace WgMesh.Operator.Telemetry;
@@ -21,6 +22,8 @@ internal sealed class OperatorMetrics : IDisposable
     private readonly Counter<long> _configs;
     private readonly Counter<long> _configChanges;
     private readonly Counter<long> _tokenReviews;
+    private readonly Counter<long> _writes;
+    private readonly Counter<long> _reconcileFailures;
     private volatile PublishedPlan _published = PublishedPlan.None;
 
     public OperatorMetrics(AgentRegistry agents)
@@ -38,6 +41,10 @@ internal sealed class OperatorMetrics : IDisposable
         _tokenReviews = _meter.CreateCounter<long>("wgmesh.operator.kubernetes.token.reviews", "{review}",
             "Tokens that the API server was asked about, by what came of it.");
 
+        _writes = _meter.CreateCounter<long>("wgmesh.operator.kubernetes.writes", "{write}", "Writes to the API server, by what was written and outcome.");
+        _reconcileFailures = _meter.CreateCounter<long>("wgmesh.operator.kubernetes.reconcile.failures", "{failure}",
+            "Times that something could not be brought in order in the API server, and is tried again.");
+
         _meter.CreateObservableGauge("wgmesh.operator.plan.revision", () => (long)_published.Revision, "{revision}",
             "Revision of the plan in force.");
         _meter.CreateObservableGauge("wgmesh.operator.nodes", () => (long)_published.Plan.Nodes.Count, "{node}", "Nodes of the cluster.");
@@ -50,6 +57,24 @@ internal sealed class OperatorMetrics : IDisposable
             "Agents with a stream to this replica.");
         _meter.CreateObservableGauge("wgmesh.operator.peers", PeersByOutcome, "{peer}", "Peers by kind and by what became of them.");
     }
+
+    /// <summary>Whether this replica leads.</summary>
+    public bool IsLeader { get; set; }
+
+    /// <summary>Measures what there is only with an API server.</summary>
+    public void Follow(KubernetesCluster cluster)
+    {
+        _meter.CreateObservableGauge("wgmesh.operator.kubernetes.leader", () => IsLeader ? 1L : 0L, "{replica}", "1 while this replica leads.");
+        _meter.CreateObservableGauge("wgmesh.operator.kubernetes.outage", () => cluster.IsInOutage ? 1L : 0L, "{server}",
+            "1 while the API server cannot be asked, and what it said before stays in force.");
+        _meter.CreateObservableCounter("wgmesh.operator.kubernetes.relists", () => cluster.Relists, "{list}",
+            "Complete lists of a kind of object after the first.");
+    }
+
+    public void Written(string kind, string outcome) =>
+        _writes.Add(1, new KeyValuePair<string, object?>("kind", kind), new KeyValuePair<string, object?>("outcome", outcome));
+
+    public void ReconcileFailed(string controller) => _reconcileFailures.Add(1, new KeyValuePair<string, object?>("controller", controller));
 
     public void Planned(TimeSpan duration)
     {

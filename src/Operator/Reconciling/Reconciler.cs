@@ -1,0 +1,77 @@
+using WgMesh.Kubernetes;
+using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Planning;
+using WgMesh.Operator.State;
+using WgMesh.Operator.Telemetry;
+
+namespace WgMesh.Operator.Reconciling;
+
+/// <summary>
+/// What the leader alone does: it makes the mesh's settings and the nodes' peers, gives addresses, chooses gateways, and writes every status. All
+/// of it bears being done by two at once, for a lease does not fence.
+/// </summary>
+/// <param name="space">The operator's namespace.</param>
+internal sealed class Reconciler(
+    KubernetesClient client,
+    KubernetesCluster cluster,
+    Latest<PublishedPlan> plans,
+    AgentRegistry agents,
+    EventRecorder events,
+    OperatorMetrics metrics,
+    string space,
+    TimeProvider time,
+    ILogger<Reconciler> logger)
+{
+    /// <summary>So long after a change of the leader agents that are not connected may be about to come.</summary>
+    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>One term of leadership: to be run for as long as the lease is held.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        metrics.IsLeader = true;
+        try
+        {
+            // also in what is remembered nothing is left of an earlier term
+            for (var view = cluster.View.Value; !cluster.IsComplete;)
+                view = await cluster.View.NextAsync(view, cancellationToken);
+            for (var plan = plans.Value; plan.Revision == 0;)
+                plan = await plans.NextAsync(plan, cancellationToken);
+
+            var api = new ApiWriter(client, metrics);
+            var patience = Task.Delay(Patience, time, cancellationToken);
+            await Together.RunAsync(
+                cancellationToken,
+                ended => KeepMeshAsync(api, ended),
+                new NodePeers(cluster, plans, agents, api, events, metrics, time, logger).RunAsync,
+                new Addresses(cluster, plans, api, space, metrics, time, logger).RunAsync,
+                ended => new Gateways(cluster, plans, agents, api, events, metrics, time, logger).RunAsync(patience, ended),
+                ended => new StatusWriter(cluster, plans, agents, api, events, metrics, time, logger).RunAsync(patience, ended));
+        }
+        finally
+        {
+            metrics.IsLeader = false;
+        }
+    }
+
+    /// <summary>Makes the mesh's settings when there are none: people are to find something to change.</summary>
+    private async Task KeepMeshAsync(ApiWriter api, CancellationToken cancellationToken)
+    {
+        for (var view = cluster.View.Value; ; view = await cluster.View.NextAsync(view, cancellationToken))
+        {
+            if (view.Mesh is not null)
+                continue;
+
+            try
+            {
+                await api.CreateMeshAsync(cancellationToken);
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                metrics.ReconcileFailed("mesh");
+                Log.ReconcileFailed(logger, "the settings of the mesh", e.Message);
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(1), time, cancellationToken);
+        }
+    }
+}

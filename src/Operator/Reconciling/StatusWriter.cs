@@ -1,0 +1,239 @@
+using System.Collections.Concurrent;
+using WgMesh.Crds;
+using WgMesh.Kubernetes;
+using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Planning;
+using WgMesh.Operator.State;
+using WgMesh.Operator.Telemetry;
+
+namespace WgMesh.Operator.Reconciling;
+
+/// <summary>
+/// Writes the status of all objects, and only what changed: conditions soon, counters and times at most once a minute for an object, so that a
+/// quiet mesh writes nothing.
+/// </summary>
+internal sealed class StatusWriter(
+    KubernetesCluster cluster,
+    Latest<PublishedPlan> plans,
+    AgentRegistry agents,
+    ApiWriter api,
+    EventRecorder events,
+    OperatorMetrics metrics,
+    TimeProvider time,
+    ILogger logger)
+{
+    /// <summary>After a change what follows from it is waited for, so that it is written once.</summary>
+    internal static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
+
+    /// <summary>Between two writes of counters and times of one object.</summary>
+    internal static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+
+    /// <summary>What was written and is not seen after so long has been overwritten.</summary>
+    private static readonly TimeSpan Unseen = TimeSpan.FromSeconds(10);
+
+    /// <summary>Saying how a large mesh is takes no more than a twentieth of the time.</summary>
+    private const int Share = 20;
+
+    private const int Workers = 4, WritesPerSecond = 50, Burst = 100;
+
+    /// <summary>The mesh's key among those of peers: no object has an empty name.</summary>
+    private const string MeshKey = "";
+
+    private readonly WorkQueue<string> _queue = new(time);
+    private readonly TokenBucket _pace = new(WritesPerSecond, Burst, time);
+    private readonly ConcurrentDictionary<string, Written> _written = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (PeerOutcome Outcome, ulong Revision)> _changes = new(StringComparer.Ordinal);
+    private readonly long _began = time.GetTimestamp();
+    private volatile StatusSet _wanted = new(new Dictionary<string, WireGuardPeerStatus>(), null);
+
+    /// <summary>Works until cancelled.</summary>
+    /// <param name="haveAgentsHadTime">Ends when all agents that are there can be expected to be connected.</param>
+    public Task RunAsync(Task haveAgentsHadTime, CancellationToken cancellationToken)
+    {
+        var changed = new Flag(time);
+        return Together.RunAsync(
+            cancellationToken,
+            ended => cluster.View.FollowAsync(_ => changed.Raise(), ended),
+            ended => plans.FollowAsync(_ => changed.Raise(), ended),
+            ended => agents.Agents.FollowAsync(_ => changed.Raise(), ended),
+            async ended =>
+            {
+                await haveAgentsHadTime.WaitAsync(ended);
+                changed.Raise();
+                await Task.Delay(Timeout.Infinite, ended);
+            },
+            ended => ComposeAsync(changed, haveAgentsHadTime, ended),
+            ended => _queue.RunAsync(Workers, WriteAsync, Failed, ended));
+    }
+
+    private async Task ComposeAsync(Flag changed, Task haveAgentsHadTime, CancellationToken cancellationToken)
+    {
+        var delay = Settling;
+        while (true)
+        {
+            await changed.WaitAsync(cancellationToken);
+            await Task.Delay(delay, time, cancellationToken);
+            var started = TimeProvider.System.GetTimestamp();
+            Compose(haveAgentsHadTime.IsCompleted);
+            var took = TimeProvider.System.GetElapsedTime(started) * Share;
+            delay = took > Settling ? took : Settling;
+        }
+    }
+
+    private void Compose(bool haveAgentsHadTime)
+    {
+        var (view, published, known) = (cluster.View.Value, plans.Value, agents.Agents.Value);
+        var wanted = StatusComposer.Compose(new StatusInputs
+        {
+            Plan = published.Plan,
+            View = view,
+            Agents = known,
+            Now = time.GetUtcNow(),
+            HaveAgentsHadTime = haveAgentsHadTime,
+            ChangedIn = outcome => ChangedIn(outcome, published.Revision),
+            Stored = name => StoredPeer(view, name),
+            StoredMesh = StoredMesh(view),
+        });
+        _wanted = wanted;
+
+        foreach (var (name, status) in wanted.Peers)
+        {
+            var stored = StoredPeer(view, name);
+            if (stored is null || !StatusPatch.SameInEssence(stored, status))
+                _queue.Add(name);
+            else if (!StatusPatch.Same(stored, status))
+                _queue.Add(name, Rest(name));
+        }
+
+        if (wanted.Mesh is { } mesh)
+        {
+            var stored = StoredMesh(view);
+            if (stored is null || !StatusPatch.SameInEssence(stored, mesh))
+                _queue.Add(MeshKey);
+            else if (!StatusPatch.Same(stored, mesh))
+                _queue.Add(MeshKey, Rest(MeshKey));
+        }
+
+        Forget(view, published.Plan);
+    }
+
+    // a new leader does not begin with a write of everything that changed by a second meanwhile
+    private TimeSpan Rest(string key)
+    {
+        var rest = Interval - time.GetElapsedTime(_written.TryGetValue(key, out var written) ? written.At : _began);
+        return rest > TimeSpan.Zero ? rest : TimeSpan.Zero;
+    }
+
+    private ulong ChangedIn(PeerOutcome outcome, ulong revision)
+    {
+        var key = $"{outcome.Name}/{outcome.Kind}";
+        if (!_changes.TryGetValue(key, out var last) || !last.Outcome.Equals(outcome))
+            _changes[key] = last = (outcome, revision);
+        return last.Revision;
+    }
+
+    private async Task WriteAsync(string key, CancellationToken cancellationToken)
+    {
+        // it may have waited for long
+        var (view, wanted) = (cluster.View.Value, _wanted);
+        if (key == MeshKey)
+        {
+            var before = StoredMesh(view);
+            if (view.Mesh is null || wanted.Mesh is null || (before is not null && StatusPatch.Same(before, wanted.Mesh)))
+                return;
+            await _pace.TakeAsync(cancellationToken);
+            var result = await api.ApplyStatusAsync(
+                CustomResources.StoredMeshes, view.Mesh.Metadata, StatusPatch.Write(wanted.Mesh), ApiWriter.StatusManager, cancellationToken);
+            _written[key] = new Written(view.Mesh, result, time.GetTimestamp());
+            return;
+        }
+
+        if (!view.Peers.TryGetValue(key, out var peer) || !wanted.Peers.TryGetValue(key, out var status) || IsRefused(peer))
+            return;
+        var stored = StoredPeer(view, key);
+        if (stored is not null && StatusPatch.Same(stored, status))
+            return;
+
+        await _pace.TakeAsync(cancellationToken);
+        try
+        {
+            var result = await api.ApplyStatusAsync(
+                CustomResources.StoredPeers, peer.Object.Metadata, StatusPatch.Write(status), ApiWriter.StatusManager, cancellationToken);
+            _written[key] = new Written(peer.Object, result, time.GetTimestamp());
+        }
+        catch (ApiException e) when (e.StatusCode == 422)
+        {
+            // an API server takes no status for an object that its schema would not take; people are told by the event
+            _written[key] = new Written(peer.Object, null, time.GetTimestamp());
+            Log.StatusRefused(logger, key, e.Message);
+        }
+
+        Tell(peer, stored?.Conditions ?? [], status.Conditions);
+    }
+
+    private void Tell(StoredPeer peer, List<Condition> before, List<Condition> after)
+    {
+        var (admittedBefore, admitted) = (before.Find(one => one.Type == "Accepted"), after.Find(one => one.Type == "Accepted")!);
+        if (admittedBefore?.Status != admitted.Status || admittedBefore.Reason != admitted.Reason || admittedBefore.Message != admitted.Message)
+        {
+            if (admitted.Status == "False" || (admitted.Status == "True" && admitted.Reason != PeerReason.Accepted))
+                events.Record(peer.Object, isWarning: true, admitted.Reason!, admitted.Message!);
+            else if (admitted.Status == "True")
+                events.Record(peer.Object, isWarning: false, "PeerAdmitted", "The peer is part of the mesh");
+        }
+
+        var ready = after.Find(one => one.Type == "Ready")!;
+        if (ready.Reason == "AgentNotConnected" && before.Find(one => one.Type == "Ready") is { Status: "True" })
+            events.Record(peer.Object, isWarning: true, "AgentDisconnected", "The node's agent is not connected to the operator any more");
+    }
+
+    /// <summary>The newest that is known to be stored: what was written may not be seen yet.</summary>
+    private WireGuardPeerStatus? StoredPeer(ClusterView view, string name)
+    {
+        var peer = view.Peers[name];
+        return IsNewest(name, peer.Object, out var written) ? written.PeerStatus : peer.Status;
+    }
+
+    private WireGuardMeshStatus? StoredMesh(ClusterView view) =>
+        view.Mesh is null ? null : IsNewest(MeshKey, view.Mesh, out var written) ? written.MeshStatus : view.Mesh.ReadMeshStatus();
+
+    private bool IsNewest(string key, StoredResource seen, out Written written) =>
+        _written.TryGetValue(key, out written!) && written.Result is not null
+        && ReferenceEquals(written.Before, seen) && time.GetElapsedTime(written.At) < Unseen;
+
+    private bool IsRefused(StoredPeer peer) =>
+        _written.TryGetValue(peer.Name, out var written) && written.Result is null && ReferenceEquals(written.Before, peer.Object);
+
+    private void Forget(ClusterView view, MeshPlan plan)
+    {
+        if (_written.Count > view.Peers.Count + 100)
+        {
+            foreach (var name in _written.Keys.Where(name => name != MeshKey && !view.Peers.ContainsKey(name)))
+                _written.TryRemove(name, out _);
+        }
+
+        if (_changes.Count > 2 * plan.Outcomes.Length + 100)
+        {
+            var keys = plan.Outcomes.Select(outcome => $"{outcome.Name}/{outcome.Kind}").ToHashSet(StringComparer.Ordinal);
+            foreach (var key in _changes.Keys.Where(key => !keys.Contains(key)).ToList())
+                _changes.Remove(key);
+        }
+    }
+
+    private void Failed(string key, Exception e)
+    {
+        metrics.ReconcileFailed("status");
+        // it is gone, or another of its name is there: the next look at the cluster shows it
+        if (e is not ApiException { StatusCode: 404 or 409 })
+            Log.ReconcileFailed(logger, key == MeshKey ? "the status of the mesh" : $"the status of WireGuardPeer {key}", e.Message);
+    }
+
+    /// <param name="Before">The object as it was seen when it was written.</param>
+    /// <param name="Result">The object as it was stored then; null: it was refused.</param>
+    private sealed record Written(StoredResource Before, StoredResource? Result, long At)
+    {
+        public WireGuardPeerStatus? PeerStatus => field ??= Result?.ReadPeerStatus();
+
+        public WireGuardMeshStatus? MeshStatus => field ??= Result?.ReadMeshStatus();
+    }
+}
