@@ -98,7 +98,7 @@ for i in 1 2 3; do mesh_node "$i"; done
 for i in a b; do ip -n wgm-net addr add "${operator_address[$i]}/24" dev br0; done
 mesh_capture
 api_up
-kubectl version | sed 's/^/   /'
+kubectl version 2>/dev/null | sed 's/^/   /'
 
 step "Definitions, rights, settings and three nodes"
 "$BIN/kubectl-wgmesh" crds --kubernetes-version 1.20 | kubectl apply -f -

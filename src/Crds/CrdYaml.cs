@@ -176,6 +176,9 @@ public static class CrdYaml
             written["x-kubernetes-list-map-keys"] = new JsonArray(key);
         }
 
+        if (schema.IsAtomic)
+            written["x-kubernetes-map-type"] = "atomic";
+
         if (schema.Type == FieldType.Object)
         {
             if (cel != Cel.Without && schema.Rules.Count > 0)

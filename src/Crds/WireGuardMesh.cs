@@ -98,6 +98,7 @@ public sealed class WireGuardMeshSpec
 /// Holds the links of the mesh at a protocol version, or moves them to it at a set point. A link of which an end does not speak it has
 /// the newest version that both ends speak.
 /// </summary>
+[Atomic]
 public sealed class ProtocolSettings
 {
     /// <summary>1-63. No link has a newer one, unless its ends have no other in common.</summary>
@@ -112,6 +113,7 @@ public sealed class ProtocolSettings
 }
 
 /// <summary>How far a mesh is with a protocol version.</summary>
+[Atomic]
 public sealed class ProtocolStatus
 {
     /// <summary>The one of <see cref="WireGuardMeshSpec.Protocol"/>, or without it the newest that any node speaks.</summary>

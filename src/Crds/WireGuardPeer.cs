@@ -96,6 +96,7 @@ public sealed class PeerGateways
 }
 
 /// <summary>A host, by name or address, and a UDP port.</summary>
+[Atomic]
 public sealed class PeerEndpoint
 {
     /// <summary>A DNS name, an IPv4 address or an IPv6 address (without brackets).</summary>
@@ -113,6 +114,7 @@ public sealed class PeerEndpoint
 }
 
 /// <summary>A value within a Secret.</summary>
+[Atomic]
 public sealed class SecretKeyReference
 {
     /// <summary>Name of the Secret.</summary>

@@ -175,7 +175,11 @@ internal sealed partial class SchemaWalk(bool refuseUnknown, Action<JsonNode?, s
 
     private static string? RangeProblem(FieldSchema schema, JsonValue value)
     {
-        if (value.TryGetValue<double>(out _))
+        // a number that was parsed as JSON is a double too
+        var isWhole = value.TryGetValue<JsonElement>(out var element)
+            ? !element.GetRawText().AsSpan().ContainsAny(".eE")
+            : !value.TryGetValue<double>(out _);
+        if (!isWhole)
             return $"is {value.ToJsonString()}; a whole number is wanted";
 
         var minimum = schema.Minimum ?? (schema.Format == "int32" ? int.MinValue : long.MinValue);

@@ -37,6 +37,13 @@ internal sealed class LabelsAttribute : Attribute
     public static TextRuleAttribute Values { get; } = new LabelValueTextAttribute();
 }
 
+/// <summary>
+/// An object whose fields make sense only together: server-side apply gives it one owner as a whole. (Of one whose fields are owned singly, and
+/// are all taken away, Kubernetes 1.20 leaves a null behind and then refuses it.)
+/// </summary>
+[AttributeUsage(AttributeTargets.Class)]
+internal sealed class AtomicAttribute : Attribute;
+
 /// <summary>A list with one entry for each value of a field of its items; server-side apply merges by it.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class ListMapKeyAttribute(string key) : Attribute

@@ -65,6 +65,9 @@ internal sealed class FieldSchema
     /// <summary>What holds between fields of an <see cref="FieldType.Object"/>.</summary>
     public IReadOnlyList<FieldsRuleAttribute> Rules { get; init; } = [];
 
+    /// <summary>Whether an <see cref="FieldType.Object"/> has one owner as a whole.</summary>
+    public bool IsAtomic { get; init; }
+
     /// <summary>The field of the items that tells them apart.</summary>
     public string? ListMapKey { get; set; }
 }

@@ -37,6 +37,7 @@ internal static class SchemaBuilder
         {
             Type = FieldType.Object,
             Ignored = type.Type == typeof(ObjectMeta) ? UnreadMetadata : [],
+            IsAtomic = type.Type.IsDefined(typeof(AtomicAttribute), inherit: false),
             Rules = [.. type.Type.GetCustomAttributes<FieldsRuleAttribute>()],
         };
         var initial = type.CreateObject!();

@@ -22,17 +22,27 @@ internal static class KubernetesServices
         var space = kubernetes.Namespace ?? configuration.Namespace;
         var address = AddressOf(options, kubernetes, configuration.Host);
         var name = kubernetes.Identity ?? $"{Dns.GetHostName()}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
-        var identity = $"{name}_{address}";
-        var token = new ReplicaToken(kubernetes.ReplicaTokenFile);
+        AddCluster(services, configuration, space, name);
+        AddTrust(services, kubernetes, space, [.. options.Names(), address.Address.ToString(), .. ServiceNames(space)]);
+        AddElection(services, space, $"{name}_{address}");
+    }
 
+    private static void AddCluster(IServiceCollection services, KubernetesClientConfiguration configuration, string space, string name)
+    {
         services.AddSingleton(provider => new KubernetesClient(configuration, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new EventRecorder(
-            provider.GetRequiredService<KubernetesClient>(), Component, name, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<EventRecorder>>()));
+            provider.GetRequiredService<KubernetesClient>(), Component, name, provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<EventRecorder>>()));
+        services.AddHostedService<EventService>();
         services.AddSingleton(provider => new KubernetesCluster(
             provider.GetRequiredService<KubernetesClient>(), space, provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<KubernetesCluster>>()));
         services.AddSingleton<ICluster>(provider => provider.GetRequiredService<KubernetesCluster>());
+    }
 
+    private static void AddTrust(IServiceCollection services, KubernetesOptions kubernetes, string space, string[] names)
+    {
+        var token = new ReplicaToken(kubernetes.ReplicaTokenFile);
         services.AddSingleton<IAuthenticator>(provider =>
         {
             var time = provider.GetRequiredService<TimeProvider>();
@@ -41,19 +51,26 @@ internal static class KubernetesServices
             return new TokenReviewer(
                 lookup.FindAsync, provider.GetRequiredService<OperatorMetrics>(), time, provider.GetRequiredService<ILogger<TokenReviewer>>());
         });
-
         services.AddSingleton(provider => new OperatorAuthority(
-            provider.GetRequiredService<KubernetesClient>(),
-            provider.GetRequiredService<EventRecorder>(),
-            space,
-            [.. options.Names(), address.Address.ToString(), .. ServiceNames(space)],
-            provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<OperatorAuthority>>()));
+            provider.GetRequiredService<KubernetesClient>(), provider.GetRequiredService<EventRecorder>(), space, names,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OperatorAuthority>>()));
         services.AddSingleton<ICertificateSource>(provider => provider.GetRequiredService<OperatorAuthority>());
         services.AddHostedService(provider => provider.GetRequiredService<OperatorAuthority>());
-
-        services.AddSingleton(Leader.Elected());
         services.AddSingleton(provider => new ReplicaCredentials(() => provider.GetRequiredService<OperatorAuthority>().Authorities, token.Read));
+    }
+
+    private static void AddElection(IServiceCollection services, string space, string identity)
+    {
+        services.AddSingleton(Leader.Elected());
+        services.AddSingleton(provider => new LeaderElector(
+            provider.GetRequiredService<KubernetesClient>(),
+            new LeaderElectionOptions { Namespace = space, Name = Component, Identity = identity },
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<LeaderElector>>()));
+        services.AddSingleton(provider => new ElectionService(
+            provider.GetRequiredService<LeaderElector>(), identity, cancelled => Task.Delay(Timeout.Infinite, cancelled), provider.GetRequiredService<Leader>()));
+        services.AddHostedService(provider => provider.GetRequiredService<ElectionService>());
+        services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ReplicaLink>(provider, identity));
     }
 
     /// <summary>The names of the Service that agents and tools find the operator by.</summary>

@@ -32,7 +32,16 @@ internal sealed class AddressAllocator(ImmutableArray<Prefix> pools, PrefixTable
     }
 
     /// <summary>Whether the address lies in a pool: if not, it was given when the pools were others.</summary>
-    public bool IsInPool(Prefix address) => pools.Any(pool => pool.Overlaps(address));
+    public bool IsInPool(Prefix address)
+    {
+        foreach (var pool in pools)
+        {
+            if (pool.Overlaps(address))
+                return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Marks an address as in use; false if it is already.</summary>
     public bool TryKeep(Prefix address) => _used.Add(address);

@@ -208,11 +208,22 @@ internal sealed class PlanBuilder(ClusterState cluster, Membership membership, M
             cluster.Mesh.FailurePolicy == Crds.FailurePolicy.Open ? FailurePolicy.Open : FailurePolicy.Closed,
             PrefixTexts.Of(Prefixes.Minimize(prefixes), earlier?.Settings.MeshCidrs));
 
+        bool IsWithin(Prefix prefix)
+        {
+            foreach (var cover in wide)
+            {
+                if (cover.Length <= prefix.Length && cover.Overlaps(prefix))
+                    return true;
+            }
+
+            return false;
+        }
+
         void AddOthers(IEnumerable<Prefix> others)
         {
             foreach (var prefix in others)
             {
-                if (!wide.Any(cover => cover.Length <= prefix.Length && cover.Overlaps(prefix)))
+                if (!IsWithin(prefix))
                     prefixes.Add(prefix);
             }
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using WgMesh.Engine.Routing;
 
 namespace WgMesh.Operator.Planning;
@@ -14,15 +15,14 @@ internal sealed class PrefixOrder : IComparer<Prefix>
         : x.Length.CompareTo(y.Length);
 }
 
-/// <summary>Prefixes with an owner each; they may overlap by length. Adding and looking up take O(log n).</summary>
+/// <summary>
+/// Prefixes with an owner each; they may overlap by length. Adding and looking up take as long as there are different lengths, of which there
+/// are few, however many prefixes there are.
+/// </summary>
 internal sealed class PrefixTable<T>
 {
     private readonly Dictionary<Prefix, T> _owners = [];
-    private readonly bool[] _lengths4 = new bool[33], _lengths6 = new bool[129]; // which lengths occur: a lookup tries only those
-
-    // sorting costs more than all the rest, and is for lookups alone whose prefix is shorter than others
-    private readonly List<Prefix> _unsorted = [];
-    private SortedSet<Prefix>? _sorted;
+    private readonly Family _ipv4 = new(32), _ipv6 = new(128);
 
     /// <summary>Adds a prefix unless exactly it is there already.</summary>
     public bool TryAdd(Prefix prefix, T owner)
@@ -30,13 +30,9 @@ internal sealed class PrefixTable<T>
         if (!_owners.TryAdd(prefix, owner))
             return false;
 
-        _unsorted.Add(prefix);
-        LengthsOf(prefix)[prefix.Length] = true;
+        FamilyOf(prefix).Add(prefix);
         return true;
     }
-
-    /// <summary>The owner of exactly this prefix.</summary>
-    public bool TryGetOwner(Prefix prefix, [MaybeNullWhen(false)] out T owner) => _owners.TryGetValue(prefix, out owner);
 
     /// <summary>A prefix that shares an address with this one: the narrowest that covers it, else the lowest within it.</summary>
     public bool TryFindOverlap(Prefix prefix, out Prefix found, [MaybeNullWhen(false)] out T owner) =>
@@ -45,10 +41,10 @@ internal sealed class PrefixTable<T>
     /// <summary>The narrowest prefix that contains this one (or is it).</summary>
     public bool TryFindCover(Prefix prefix, out Prefix found, [MaybeNullWhen(false)] out T owner)
     {
-        var lengths = LengthsOf(prefix);
+        var family = FamilyOf(prefix);
         for (int length = prefix.Length; length >= 0; length--)
         {
-            if (!lengths[length])
+            if (!family.Has(length))
                 continue;
 
             found = Prefix.Create(prefix.Address, length, prefix.IsIPv6);
@@ -63,34 +59,60 @@ internal sealed class PrefixTable<T>
 
     private bool TryFindWithin(Prefix prefix, out Prefix found, [MaybeNullWhen(false)] out T owner)
     {
-        if (LengthsOf(prefix).AsSpan(prefix.Length + 1).Contains(true))
+        owner = default;
+        return FamilyOf(prefix).TryFindWithin(prefix, _owners.Keys, out found) && _owners.TryGetValue(found, out owner);
+    }
+
+    private Family FamilyOf(Prefix prefix) => prefix.IsIPv6 ? _ipv6 : _ipv4;
+
+    private sealed class Family(int bits)
+    {
+        private readonly int[] _counts = new int[bits + 1]; // by length: a lookup tries only lengths that occur
+        private readonly List<int> _looked = [];            // lengths that something was looked for within
+        private readonly Dictionary<Prefix, Prefix>[] _lowest = new Dictionary<Prefix, Prefix>[bits + 1]; // within a prefix of such a length
+
+        public bool Has(int length) => _counts[length] > 0;
+
+        public void Add(Prefix prefix)
         {
-            var last = Prefix.Create(prefix.LastAddress(), prefix.Bits, prefix.IsIPv6);
-            foreach (var within in Sorted().GetViewBetween(prefix, last))
-            {
-                found = within;
-                owner = _owners[within];
-                return true;
-            }
+            _counts[prefix.Length]++;
+            foreach (var length in _looked)
+                Note(prefix, length);
         }
 
-        found = default;
-        owner = default;
-        return false;
+        public bool TryFindWithin(Prefix prefix, IEnumerable<Prefix> all, out Prefix found)
+        {
+            if (!_counts.AsSpan(prefix.Length + 1).ContainsAnyExcept(0))
+            {
+                found = default;
+                return false;
+            }
+
+            if (_lowest[prefix.Length] is not { } lowest)
+            {
+                lowest = _lowest[prefix.Length] = [];
+                _looked.Add(prefix.Length);
+                foreach (var other in all)
+                {
+                    if (other.IsIPv6 == prefix.IsIPv6)
+                        Note(other, prefix.Length);
+                }
+            }
+
+            return lowest.TryGetValue(prefix, out found);
+        }
+
+        private void Note(Prefix prefix, int length)
+        {
+            if (prefix.Length <= length)
+                return;
+
+            ref var lowest = ref CollectionsMarshal.GetValueRefOrAddDefault(
+                _lowest[length], Prefix.Create(prefix.Address, length, prefix.IsIPv6), out var exists);
+            if (!exists || PrefixOrder.Instance.Compare(prefix, lowest) < 0)
+                lowest = prefix;
+        }
     }
-
-    private SortedSet<Prefix> Sorted()
-    {
-        if (_sorted is null)
-            _sorted = new SortedSet<Prefix>(_unsorted, PrefixOrder.Instance); // all at once is faster than one by one
-        else
-            _sorted.UnionWith(_unsorted);
-
-        _unsorted.Clear();
-        return _sorted;
-    }
-
-    private bool[] LengthsOf(Prefix prefix) => prefix.IsIPv6 ? _lengths6 : _lengths4;
 }
 
 /// <summary>Arithmetic on prefixes.</summary>

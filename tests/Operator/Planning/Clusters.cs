@@ -23,6 +23,11 @@ internal static class Clusters
 
     public static ImmutableArray<Prefix> Cidrs(params string[] texts) => Parsing.Prefixes(texts);
 
+    /// <summary>Each "key=value".</summary>
+    public static ImmutableSortedDictionary<string, string> Labels(params string[] labels) => labels.ToImmutableSortedDictionary(
+        label => label[..label.IndexOf('=', StringComparison.Ordinal)], label => label[(label.IndexOf('=', StringComparison.Ordinal) + 1)..],
+        StringComparer.Ordinal);
+
     public static NodeRecord Node(string name, int age = 0, string? address = null, params string[] podCidrs) =>
         new() { Name = name, Created = Day.AddHours(-age), Address = address, PodCidrs = Cidrs(podCidrs) };
 

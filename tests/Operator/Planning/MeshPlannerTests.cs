@@ -294,4 +294,98 @@ public class MeshPlannerTests
         var plan = Three.With(Peer("a", 77) with { NodeName = "a", PresharedKey = new SecretReference("x", "y", "z") }).Plan();
         Assert.Contains("presharedKeySecretRef", plan.Message("a", PeerKind.External), StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("192.0.2.2/32")]
+    [InlineData("192.0.2.0/24")]
+    [InlineData("128.0.0.0/1")]
+    [InlineData("2001:db8::/32")]
+    public void An_allowed_ip_that_covers_a_machines_address_on_the_underlay_is_refused(string prefix)
+    {
+        var cluster = Three with
+        {
+            Nodes = [Three.Nodes[0], Three.Nodes[1] with { HostAddresses = Cidrs("192.0.2.2/32", "2001:db8::2/128") }, Three.Nodes[2]],
+        };
+        cluster = cluster with { Mesh = MeshRecord.Default with { AddressPools = Cidrs("240.0.0.0/8") } };
+        var plan = cluster.With(Peer("site", 9, 99, prefix, "192.168.1.0/24"), Peer("pin", 10, 99, prefix) with { NodeName = "b" }).Plan();
+
+        foreach (var peer in (string[])["site", "pin"])
+        {
+            Assert.DoesNotContain(prefix, plan.AllowedIps(peer));
+            Assert.Equal((PeerAdmission.PartlyAccepted, PeerReason.AllowedIPsConflict), (plan.Outcome(peer).Admission, plan.Outcome(peer).Reason));
+            Assert.Contains("an underlay address of Node b", plan.Message(peer), StringComparison.Ordinal);
+        }
+
+        Assert.Contains("192.168.1.0/24", plan.AllowedIps("site"));
+    }
+
+    [Fact]
+    public void A_machines_word_on_its_addresses_takes_no_pods_from_a_node_and_is_told()
+    {
+        var liar = Three.Nodes[2] with { HostAddresses = Cidrs("10.244.1.7/32") };
+        var plan = (Three with { Nodes = [.. Three.Nodes[..2], liar] }).Plan();
+
+        Assert.Contains("10.244.1.0/24", plan.AllowedIps("a"));
+        Assert.Equal("Node c has the underlay address 10.244.1.7/32, which lies in 10.244.1.0/24, a pod CIDR of Node a.", Assert.Single(plan.Conflicts));
+    }
+
+    [Fact]
+    public void A_peer_that_cannot_be_used_is_refused_with_all_its_problems_and_holds_nothing()
+    {
+        var plan = (Three.With(Peer("laptop", 9, 0, "192.168.1.0/24")) with
+        {
+            Unusable = [new UnusablePeer("broken", Day.AddHours(-9), 4, ["spec.publicKey: is missing", "spec.endpoint.port: is 0"])],
+        }).Plan();
+
+        var outcome = plan.Outcome("broken");
+        Assert.Equal((PeerAdmission.Refused, PeerReason.Invalid, 4L, PeerKind.External),
+            (outcome.Admission, outcome.Reason, outcome.Generation, outcome.Kind));
+        Assert.Equal("spec.publicKey: is missing; spec.endpoint.port: is 0", plan.Message("broken"));
+        Assert.Equal("WireGuardPeer broken is refused: spec.publicKey: is missing; spec.endpoint.port: is 0.", Assert.Single(plan.Conflicts));
+        Assert.False(plan.HasPeer("broken"));
+        Assert.Equal(PeerAdmission.Accepted, plan.Outcome("laptop").Admission);
+    }
+
+    [Fact]
+    public void Every_outcome_has_a_reason_and_the_generation_of_its_object()
+    {
+        var cluster = Three.With(Node("d")).With(
+            Peer("twin", 1) with { Generation = 2 },
+            Peer("b", 70) with { Generation = 3 },
+            Peer("lost", 71) with { NodeName = "nowhere", Generation = 4 },
+            Peer("pin", 72, 2) with { NodeName = "a", Generation = 5 },
+            Peer("pin2", 73, 1) with { NodeName = "a", Generation = 6 },
+            Peer("secret", 74) with { PresharedKey = new SecretReference("x", "y", "z"), Generation = 7 },
+            Peer("thief", 75, 0, "10.244.2.0/24") with { Generation = 8 });
+        cluster = cluster with { Announcements = cluster.Announcements.SetItem("c", cluster.Announcements["c"] with { Generation = 9 }) };
+        var plan = cluster.Plan();
+
+        Assert.Equal(
+            [
+                ("b", PeerReason.Accepted, 0L), ("b", PeerReason.NameTaken, 3), ("c", PeerReason.Accepted, 9), ("d", PeerReason.Waiting, 0),
+                ("lost", PeerReason.UnknownNode, 4), ("pin", PeerReason.Accepted, 5), ("pin2", PeerReason.PinnedTwice, 6),
+                ("secret", PeerReason.PresharedKeyMissing, 7), ("thief", PeerReason.AllowedIPsConflict, 8), ("twin", PeerReason.Accepted, 2),
+            ],
+            plan.Outcomes.Select(outcome => (outcome.Name, outcome.Reason, outcome.Generation)));
+        Assert.Equal(PeerReason.DuplicatePublicKey, Three.With(Peer("twin", 1)).Plan().Outcome("twin").Reason);
+        Assert.Equal(PeerReason.PodCIDRConflict,
+            Three.With(Node("d", 0, null, "10.244.1.0/24")).Announcing("d", 4).Plan().Outcome("d").Reason);
+        var full = (Three with { Mesh = MeshRecord.Default with { AddressPools = Cidrs("10.90.0.0/31") } }).Plan();
+        Assert.Equal((PeerAdmission.PartlyAccepted, PeerReason.NoFreeAddress), (full.Outcome("c").Admission, full.Outcome("c").Reason));
+    }
+
+    [Fact]
+    public void Ten_thousand_peers_in_one_state_are_planned_and_each_is_told_what_it_lost()
+    {
+        var peers = Enumerable.Range(0, 10_000)
+            .Select(i => Peer($"p{i}", i % 3 == 0 ? 500 : 1000 + i, 0, i % 2 == 0 ? ["192.168.0.0/16", $"172.{16 + (i / 4096)}.{i / 16 % 256}.{i % 16 * 16}/28"] : [])
+                with { Versions = VersionSet.Of([1u + (uint)(i % 63), 1u + (uint)(i / 63 % 63)]) })
+            .ToArray();
+        var plan = Three.With(peers).Plan();
+
+        Assert.Equal(10_003, plan.Outcomes.Length);
+        Assert.Equal(3333, plan.Outcomes.Count(outcome => outcome.Reason == PeerReason.DuplicatePublicKey));
+        Assert.Single(plan.Peers, peer => peer.AllowedIps.Contains("192.168.0.0/16"));
+        Assert.Equal(3 + 6667, plan.Peers.Length);
+    }
 }

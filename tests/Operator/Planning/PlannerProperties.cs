@@ -23,12 +23,18 @@ public class PlannerProperties
         "10.90.0.0/16", "10.96.0.0/16", "fd00:1::/64", "fd99::/64", "::/0", "fd90:90::3/128",
     ];
 
+    private static readonly string[] HostAddresses = ["192.0.2.1/32", "192.168.1.7/32", "10.90.0.2/32", "10.244.1.7/32"];
+
+    private static readonly string[] LabelTexts = ["edge=yes", "zone=1"];
+
     private static readonly Gen<NodeRecord> NodeGen =
         from name in Gen.Elements("a", "b", "c", "d", "e")
         from age in Gen.Choose(0, 2)
         from address in Gen.Elements<string?>("192.0.2.1", null)
         from cidrs in Gen.SubListOf(NodeCidrs)
-        select Node(name, age, address, [.. cidrs.Take(2)]);
+        from hosts in Gen.SubListOf(HostAddresses)
+        from labels in Gen.SubListOf(LabelTexts)
+        select Node(name, age, address, [.. cidrs.Take(2)]) with { HostAddresses = Cidrs([.. hosts]), Labels = Labels([.. labels]) };
 
     private static readonly Gen<PeerRecord> PeerGen =
         from name in Gen.Elements("a", "laptop", "phone", "site", "tablet", "gate")
@@ -38,7 +44,15 @@ public class PlannerProperties
         from count in Gen.Choose(0, 3)
         from node in Gen.Elements<string?>(null, null, null, "b", "x")
         from secret in Gen.Elements<SecretReference?>(null, null, null, new SecretReference("wgmesh", "psk", "key"))
-        select Peer(name, key, age, [.. claims.Take(count)]) with { NodeName = node, PresharedKey = secret };
+        from gateways in Gen.SubListOf(LabelTexts)
+        from generation in Gen.Choose(0, 2)
+        select Peer(name, key, age, [.. claims.Take(count)]) with
+        {
+            NodeName = node,
+            PresharedKey = secret,
+            GatewaySelector = gateways.Count == 0 ? null : Labels([.. gateways]),
+            Generation = generation,
+        };
 
     private static readonly Gen<VersionSet> VersionsGen =
         from numbers in Gen.Elements<uint[]>([1], [1], [1, 2], [1, 2], [2], [2, 3])
@@ -63,11 +77,16 @@ public class PlannerProperties
         from services in Gen.Elements("10.96.0.0/12", "172.20.0.0/16")
         from protocol in ProtocolGen
         from generation in Gen.Choose(1, 4)
+        from unusable in Gen.SubListOf("broken", "wrong")
+        from chosen in Gen.Elements<string?>("a", "b", null)
         let cluster = ClusterState.Empty.With([.. nodes.DistinctBy(node => node.Name)]).With([.. peers.DistinctBy(peer => peer.Name)])
+        let gateways = chosen is null ? [] : peers.Select(peer => peer.Name).Distinct().Select(name => KeyValuePair.Create(name, chosen))
         select announcements.Aggregate(cluster, (state, said) => state.Announcing(said.Node, said.Key, said.Versions)) with
         {
             Mesh = MeshRecord.Default with { AddressPools = Cidrs(pool, "fd90:90::/64"), ServiceCidrs = Cidrs(services),
                 PodCidrs = Cidrs("10.244.0.0/16"), Protocol = protocol, Generation = generation },
+            Unusable = [.. unusable.Select(name => new UnusablePeer(name, Day, 1, ["spec: is wrong"]))],
+            Gateways = ClusterState.Empty.Gateways.AddRange(gateways),
         };
 
     private static void ForAll(Func<ClusterState, bool> rule) => Holds(Prop.ForAll(ClusterGen.ToArbitrary(), rule));
@@ -91,11 +110,86 @@ public class PlannerProperties
             .Concat(cluster.Nodes.SelectMany(node => node.PodCidrs))
             .Concat(cluster.Mesh.PodCidrs)
             .Concat(cluster.Mesh.ServiceCidrs)
+            .Concat(cluster.Nodes.SelectMany(node => node.HostAddresses))
             .ToList();
         return all.Count == all.Distinct().Count()
             && plan.Peers.Where(peer => peer.Kind == PeerKind.External)
                 .SelectMany(peer => peer.AllowedIps).Select(Parsing.Prefix)
                 .All(allowed => !kept.Any(cidr => cidr.Overlaps(allowed)));
+    });
+
+    [Fact]
+    public void No_node_has_a_prefix_from_two_peers_or_one_of_its_own_from_any() => ForAll(cluster =>
+    {
+        var plan = cluster.Plan();
+        return plan.Nodes.Values.All(node =>
+        {
+            var config = plan.ForNode(node.Node, 1)!;
+            var routed = config.Peers.SelectMany(peer => peer.AllowedIps).ToList();
+            return routed.Count == routed.Distinct().Count() && !routed.Intersect(config.Settings.Addresses.Concat(config.Settings.PodCidrs)).Any()
+                && config.Peers.Select(peer => peer.Name).SequenceEqual(config.Peers.Select(peer => peer.Name).Distinct().Order(StringComparer.Ordinal));
+        });
+    });
+
+    [Fact]
+    public void Every_node_reaches_every_served_prefix_through_one_peer_its_owner_or_the_owners_gateway() => ForAll(cluster =>
+    {
+        var plan = cluster.Plan();
+        return plan.Nodes.Values.Where(node => node.IsServed).All(node =>
+        {
+            var peers = plan.ForNode(node.Node, 1)!.Peers;
+            return plan.Outcomes.Where(outcome => outcome.IsServed && outcome.Node != node.Node).All(outcome =>
+            {
+                var isAdmitted = outcome.Gateway is null || outcome.GatewayNodes.Contains(node.Node);
+                var through = isAdmitted ? outcome.Name : plan.Nodes[outcome.Gateway!].PeerName;
+                return peers.Any(peer => peer.Name == outcome.Name) == isAdmitted
+                    && outcome.AllowedIps.All(prefix => peers.Single(peer => peer.AllowedIps.Contains(prefix)).Name == through);
+            })
+                && peers.Sum(peer => peer.AllowedIps.Count)
+                    == plan.Outcomes.Where(outcome => outcome.IsServed && outcome.Node != node.Node).Sum(outcome => outcome.AllowedIps.Length);
+        });
+    });
+
+    [Fact]
+    public void Whatever_plan_came_before_the_plan_says_the_same() => Holds(Prop.ForAll(
+        Gen.ListOf(ClusterGen, 4).ToArbitrary(), clusters =>
+        {
+            // a few parts of each stay in the next, as it is in a cluster
+            MeshPlan? before = null;
+            var state = ClusterState.Empty;
+            foreach (var cluster in clusters.SelectMany(cluster => Steps(cluster)))
+            {
+                state = cluster(state);
+                var (fresh, next) = (state.PlanAsStored(), MeshPlanner.Plan(state, before));
+                if (!next.SameAs(fresh) || !fresh.SameAs(next) || Text(next) != Text(fresh))
+                    return false;
+                before = next;
+            }
+
+            return true;
+
+            static IEnumerable<Func<ClusterState, ClusterState>> Steps(ClusterState to) =>
+            [
+                state => state with { Nodes = to.Nodes },
+                state => state with { Announcements = to.Announcements },
+                state => state.Settled(),
+                state => state with { Peers = to.Peers, Unusable = to.Unusable },
+                state => state.Settled(),
+                state => state with { Gateways = to.Gateways },
+                state => state with { Mesh = to.Mesh },
+                state => state,
+            ];
+        }));
+
+    [Fact]
+    public void What_stays_as_it_is_is_the_same_object_in_the_next_plan() => ForAll(cluster =>
+    {
+        var before = cluster.Plan();
+        var next = cluster.Plan(before);
+        return next.PeerList == before.PeerList && next.Nodes == before.Nodes && next.Settings == before.Settings
+            && next.Views.All(entry => before.Views[entry.Key] == entry.Value)
+            && next.Outcomes.Zip(before.Outcomes).All(pair => ReferenceEquals(pair.First, pair.Second))
+            && cluster.Nodes.All(node => next.ChangeFor(before, 1, node.Name, 2) is null);
     });
 
     [Fact]
@@ -165,7 +259,8 @@ public class PlannerProperties
     public void A_refused_peer_affects_nobody_else() => ForAll(cluster =>
     {
         var plan = cluster.Plan();
-        var refused = plan.Outcomes.Where(outcome => outcome.Admission == PeerAdmission.Refused
+        // what has no gateway for now keeps its prefixes: it is not for others to take
+        var refused = plan.Outcomes.Where(outcome => outcome.Admission == PeerAdmission.Refused && outcome.Reason != PeerReason.NoGateway
             && outcome.Kind == PeerKind.External).Select(outcome => outcome.Name).ToHashSet();
         var without = (cluster with { Peers = [.. cluster.Peers.Where(peer => !refused.Contains(peer.Name))] }).Plan();
         return plan.Peers.SequenceEqual(without.Peers)
@@ -218,10 +313,40 @@ public class PlannerProperties
                         pair.Second.Length - 1, false));
         }));
 
+    [Fact]
+    public void A_prefix_is_found_that_covers_or_lies_within() => Holds(Prop.ForAll(
+        Gen.ListOf(
+            from address in Gen.Choose(0, 255)
+            from length in Gen.Choose(24, 32)
+            from isLookup in Gen.Elements(true, false)
+            select (Prefix: Prefix.Create((UInt128)(0x0A000000 + address), length, false), isLookup)).ToArbitrary(),
+        steps =>
+        {
+            var table = new PrefixTable<string>();
+            var all = new List<Prefix>();
+            return steps.All(step =>
+            {
+                if (!step.isLookup)
+                {
+                    var isNew = !all.Contains(step.Prefix);
+                    all.Add(step.Prefix);
+                    return table.TryAdd(step.Prefix, step.Prefix.ToString()) == isNew;
+                }
+
+                var covers = all.Where(prefix => prefix.Length <= step.Prefix.Length && prefix.Overlaps(step.Prefix)).OrderByDescending(prefix => prefix.Length);
+                var within = all.Where(prefix => prefix.Length > step.Prefix.Length && prefix.Overlaps(step.Prefix)).Order(PrefixOrder.Instance);
+                var isFound = table.TryFindOverlap(step.Prefix, out var found, out var owner);
+                return covers.Concat(within).Select(prefix => (Prefix?)prefix).FirstOrDefault() is { } expected
+                    ? isFound && found == expected && owner == expected.ToString()
+                    : !isFound;
+            });
+        }));
+
     private static string Text(MeshPlan plan) => string.Join('\n',
         plan.Peers.Select(peer => Convert.ToHexString(peer.ToByteArray()))
             .Concat(plan.Nodes.Keys.Select(node => Convert.ToHexString(plan.ForNode(node, 1)!.ToByteArray())))
             .Concat(plan.Outcomes.Select(outcome =>
-                $"{outcome.Name} {outcome.Kind} {outcome.Admission} {string.Join(',', outcome.Messages)}"))
+                $"{outcome.Name} {outcome.Kind} {outcome.Generation} {outcome.Admission} {outcome.Reason} {string.Join(',', outcome.Messages)} "
+                + $"{string.Join(',', outcome.AllowedIps)} {outcome.Gateway} {string.Join(',', outcome.GatewayNodes)}"))
             .Concat(plan.Conflicts));
 }

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WgMesh.Crds;
 using WgMesh.Operator.Planning;
@@ -11,6 +13,7 @@ public sealed class StandaloneClusterTests : IDisposable
 {
     private readonly TemporaryFolder _files = new(), _state = new();
     private readonly ManualTime _time = new();
+    private readonly Ids _log = new();
 
     public void Dispose()
     {
@@ -258,12 +261,124 @@ public sealed class StandaloneClusterTests : IDisposable
                 : @"^([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.(?!$)|$))+$", host));
     }
 
+    [Fact]
+    public void What_is_published_has_every_address_and_is_kept_already()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        Put(_files["peers.yaml"], Peer("laptop", 9));
+        var state = Start().Current.Value;
+
+        Assert.Same(state.Addresses, AddressPlanner.Give(state));
+        Assert.Equal("10.90.0.2/32", state.Addresses.Peers["laptop"][0].ToString());
+        Assert.Equal(state.Addresses, new StateFolder(_state.Path).Addresses);
+    }
+
+    [Fact]
+    public void An_announcement_that_frees_a_peer_gives_it_its_address()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        Start().Announce("a", Key(1), [], VersionSet.One);
+        Put(_files["peers.yaml"], Peer("phone", 1));
+        var cluster = Start();
+        Assert.Empty(cluster.Current.Value.Addresses.Peers); // refused: the key is the node's
+
+        cluster.Announce("a", Key(2), [], VersionSet.One);
+
+        Assert.Equal(["phone"], cluster.Current.Value.Addresses.Peers.Keys);
+        Assert.Equal(cluster.Current.Value.Addresses, new StateFolder(_state.Path).Addresses);
+    }
+
+    [Fact]
+    public void What_cannot_be_kept_at_the_start_is_not_published()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        Obstruct();
+        ICluster cluster = Start();
+        Assert.False(cluster.IsComplete);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_kept_is_told_to_nobody_until_it_can()
+    {
+        Put(_files["a.yaml"], Node("a", "10.1.0.0/24"));
+        var cluster = Start();
+        var before = cluster.Current.Value;
+        using var stop = new CancellationTokenSource();
+        var running = cluster.RunAsync(stop.Token);
+
+        Obstruct();
+        Put(_files["b.yaml"], Node("b", "10.2.0.0/24"));
+        await UntilAsync(() => _log.Seen.Contains(203));
+        Assert.Same(before, cluster.Current.Value); // the last good state
+        await RetryAsync();
+        Assert.Same(before, cluster.Current.Value);
+        Assert.Single(_log.Seen, 203); // told once
+
+        Directory.Delete(_state[".objects.json.new"]);
+        await UntilAsync(() =>
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            return cluster.Current.Value.Nodes.Length == 2;
+        });
+        Assert.Equal(["a", "b"], new StateFolder(_state.Path).Addresses.Nodes.Keys);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+
+        async Task RetryAsync()
+        {
+            await UntilAsync(() => _time.Waits.Count > 0);
+            _time.Advance(TimeSpan.FromSeconds(1));
+            await UntilAsync(() => _time.Waits.Count > 0); // it waits for the next time: this one is over
+        }
+    }
+
+    [Fact]
+    public void Labels_and_gateways_of_manifests_count()
+    {
+        Put(_files["nodes.yaml"], Node("a", "10.1.0.0/24", "192.0.2.1")
+            + Node("b", "10.2.0.0/24", "192.0.2.2").Replace("{name: b}", "{name: b, labels: {edge: \"yes\"}}", StringComparison.Ordinal));
+        Put(_files["peers.yaml"], Peer("camera", 9, "gateways: {nodeSelector: {edge: \"yes\"}}, allowedIPs: [192.168.7.0/24, 192.0.2.0/24]"));
+        var cluster = Start();
+        cluster.Announce("b", Key(2), [], VersionSet.One);
+        var outcome = Plan(cluster).Outcome("camera");
+
+        Assert.Equal("b", outcome.Gateway);
+        Assert.Equal(["192.168.7.0/24"], outcome.AllowedIps.AsEnumerable()); // the other covers machines
+    }
+
+    /// <summary>Puts a folder where a file is to be written.</summary>
+    private void Obstruct() => Directory.CreateDirectory(_state[".objects.json.new"]);
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        var end = Environment.TickCount64 + 60_000;
+        while (!condition())
+        {
+            Assert.True(Environment.TickCount64 < end, "it did not come about");
+            await Task.Delay(20);
+        }
+    }
+
     private StandaloneCluster Start()
     {
         var kept = new StateFolder(_state.Path);
         return new StandaloneCluster(new ManifestFolder(_files.Path, kept.LastGoodPath, NullLogger<ManifestFolder>.Instance), kept, _time,
-            NullLogger<StandaloneCluster>.Instance);
+            _log);
     }
 
     private static MeshPlan Plan(StandaloneCluster cluster) => cluster.Current.Value.PlanAsStored();
+
+    private sealed class Ids : ILogger<StandaloneCluster>
+    {
+        private readonly ConcurrentQueue<int> _ids = new();
+
+        public IEnumerable<int> Seen => _ids;
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _ids.Enqueue(eventId.Id);
+    }
 }
