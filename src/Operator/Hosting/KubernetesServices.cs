@@ -39,7 +39,12 @@ internal static class KubernetesServices
         services.AddSingleton(provider => new KubernetesCluster(
             provider.GetRequiredService<KubernetesClient>(), space, provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<KubernetesCluster>>()));
-        services.AddSingleton<ICluster>(provider => provider.GetRequiredService<KubernetesCluster>());
+        services.AddSingleton<ICluster>(provider =>
+        {
+            var cluster = provider.GetRequiredService<KubernetesCluster>();
+            provider.GetRequiredService<OperatorMetrics>().Follow(cluster);
+            return cluster;
+        });
     }
 
     private static void AddTrust(IServiceCollection services, KubernetesOptions kubernetes, string space, string[] names)
@@ -50,8 +55,12 @@ internal static class KubernetesServices
             var time = provider.GetRequiredService<TimeProvider>();
             var lookup = new CallerLookup(
                 provider.GetRequiredService<KubernetesClient>(), space, kubernetes.AgentServiceAccount, token, time);
-            return new TokenReviewer(
-                lookup.FindAsync, provider.GetRequiredService<OperatorMetrics>(), time, provider.GetRequiredService<ILogger<TokenReviewer>>());
+            var logger = provider.GetRequiredService<ILogger<TokenReviewer>>();
+            if (token.UserName(out var problem) is not { } account)
+                Log.NoReplicaToken(logger, problem!);
+            else if (account == lookup.AgentAccount)
+                Log.AccountShared(logger, account);
+            return new TokenReviewer(lookup.FindAsync, provider.GetRequiredService<OperatorMetrics>(), time, logger);
         });
         services.AddSingleton(provider => new OperatorAuthority(
             provider.GetRequiredService<KubernetesClient>(), provider.GetRequiredService<EventRecorder>(), space, names,
@@ -69,8 +78,11 @@ internal static class KubernetesServices
             new LeaderElectionOptions { Namespace = space, Name = Component, Identity = identity },
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<LeaderElector>>()));
-        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<Reconciler>(
-            provider, provider.GetRequiredService<PlanLoop>().Published, space));
+        services.AddSingleton(provider => new Reconciler(
+            provider.GetRequiredService<KubernetesClient>(), provider.GetRequiredService<KubernetesCluster>(),
+            provider.GetRequiredService<PlanLoop>().Published, provider.GetRequiredService<AgentRegistry>(),
+            provider.GetRequiredService<EventRecorder>(), provider.GetRequiredService<OperatorMetrics>(), space,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Reconciler>>()));
         services.AddSingleton(provider => new ElectionService(
             provider.GetRequiredService<LeaderElector>(), identity, provider.GetRequiredService<Reconciler>().RunAsync,
             provider.GetRequiredService<Leader>()));
@@ -99,7 +111,7 @@ internal static class KubernetesServices
         }
         catch (KubeConfigException e)
         {
-            throw new KubeConfigException($"{e.Message} Outside a pod, give --kubeconfig FILE.", e);
+            throw new KubeConfigException($"{e.Message} Give --kubeconfig FILE.", e);
         }
     }
 

@@ -148,9 +148,10 @@ internal sealed class StatusWriter(
             return;
         }
 
+        if (!view.Peers.TryGetValue(key, out var peer) || !wanted.Peers.TryGetValue(key, out var status) || IsRefused(peer))
+            return;
         var stored = StoredPeer(view, key);
-        if (!view.Peers.TryGetValue(key, out var peer) || !wanted.Peers.TryGetValue(key, out var status)
-            || (stored is not null && StatusPatch.Same(stored, status)) || IsRefused(peer))
+        if (stored is not null && StatusPatch.Same(stored, status))
             return;
 
         await _pace.TakeAsync(cancellationToken);

@@ -49,8 +49,8 @@ internal sealed class ClusterComposer(string space)
     private bool _hasReadMesh;
     private StoredResource? _goodMesh;
 
-    /// <summary>The newest view.</summary>
-    public ClusterView Current { get; private set; } = ClusterView.Empty;
+    /// <summary>The newest view. Also an empty cluster is another than none.</summary>
+    public ClusterView Current { get; private set; } = ClusterView.Empty with { State = ClusterState.Empty with { } };
 
     /// <summary>Takes up what changed.</summary>
     /// <param name="changedNodes">Names of nodes that came, changed or went.</param>

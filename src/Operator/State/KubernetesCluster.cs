@@ -47,7 +47,7 @@ internal sealed class KubernetesCluster : ICluster
     /// <inheritdoc/>
     public Latest<ClusterState> Current { get; } = new(ClusterState.Empty);
 
-    /// <inheritdoc/>
+    /// <summary>Whether <see cref="Current"/> and <see cref="View"/> are the whole cluster.</summary>
     public bool IsComplete => _isComplete;
 
     /// <summary>Complete lists after the first, of all kinds.</summary>

@@ -121,6 +121,22 @@ public class GatewayTests
     }
 
     [Fact]
+    public void A_gateway_carries_to_another_gateway_only_what_that_does_not_admit_itself()
+    {
+        var cluster = Three with
+        {
+            Nodes = [Three.Nodes[0] with { Labels = Labels("one=yes") }, Three.Nodes[1] with { Labels = Labels("one=yes", "two=yes") }, Three.Nodes[2]],
+            Gateways = ClusterState.Empty.Gateways.Add("x", "b").Add("y", "b"),
+        };
+        var plan = cluster.With(
+            Peer("x", 8, 0, "192.168.1.0/24") with { GatewaySelector = Labels("one=yes") },
+            Peer("y", 9, 0, "192.168.2.0/24") with { GatewaySelector = Labels("two=yes") }).Plan();
+
+        Assert.Equal(("x", "b"), (OwnerOf(plan, "a", "192.168.1.0/24"), OwnerOf(plan, "a", "192.168.2.0/24")));
+        Assert.Equal(("b", "b"), (OwnerOf(plan, "c", "192.168.1.0/24"), OwnerOf(plan, "c", "192.168.2.0/24")));
+    }
+
+    [Fact]
     public void A_gateways_peer_that_has_another_name_than_its_node_carries_the_device()
     {
         var plan = Edges("a").With(Peer("pin", 77) with { NodeName = "a" }, Behind("camera", 9, "edge", "192.168.7.0/24")).Plan();

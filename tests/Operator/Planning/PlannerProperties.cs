@@ -72,7 +72,7 @@ public class PlannerProperties
     private static readonly Gen<ClusterState> ClusterGen =
         from nodes in Gen.ListOf(NodeGen, 4)
         from peers in Gen.ListOf(PeerGen, 5)
-        from announcements in Gen.ListOf(AnnouncementGen, 4)
+        from announcements in Gen.ListOf(AnnouncementGen, 6)
         from pool in Gen.Elements("10.90.0.0/16", "10.90.0.0/29")
         from services in Gen.Elements("10.96.0.0/12", "172.20.0.0/16")
         from protocol in ProtocolGen
@@ -281,8 +281,8 @@ public class PlannerProperties
             if (current.DeltaFrom(old, 1, node, 2) is { } delta)
             {
                 var peers = config.Peers.ToDictionary(peer => peer.Name);
-                foreach (var name in delta.Removed)
-                    peers.Remove(name);
+                if (!delta.Removed.All(peers.Remove) || delta.Upserts.Any(peer => peer.Equals(peers.GetValueOrDefault(peer.Name))))
+                    return false; // it says more than what changed
                 foreach (var peer in delta.Upserts)
                     peers[peer.Name] = peer;
                 var settings = delta.Settings ?? config.Settings;

@@ -1,0 +1,137 @@
+using WgMesh.Kubernetes;
+using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Planning;
+using WgMesh.Operator.Reconciling;
+using WgMesh.Operator.State;
+using WgMesh.Operator.Telemetry;
+using WgMesh.Operator.Tests.Planning;
+using WgMesh.Rpc;
+
+namespace WgMesh.Operator.Tests.Reconciling;
+
+/// <summary>An operator against a real API server, all but its port: agents are put into its registry as their streams would.</summary>
+internal sealed class LeadingReplica : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stopped = new();
+    private readonly KubernetesClient _client;
+    private readonly OperatorMetrics _metrics;
+    private readonly Dictionary<string, AgentSession> _sessions = [];
+    private readonly List<Task> _running = [];
+    private readonly TimeProvider _time;
+    private readonly EventRecorder _events;
+    private readonly PlanLoop _planning;
+    private CancellationTokenSource? _term;
+    private Task _leading = Task.CompletedTask;
+
+    private LeadingReplica(KubernetesClientConfiguration configuration, TimeProvider? time)
+    {
+        _time = time ?? TimeProvider.System;
+        _client = new KubernetesClient(configuration, null, Writes);
+        _metrics = new OperatorMetrics(Agents);
+        // what comes from the server keeps real time: only what is done about it can be held up
+        Cluster = new KubernetesCluster(_client, KubernetesObjects.Namespace, TimeProvider.System, new RecentLog<KubernetesCluster>());
+        _planning = new PlanLoop(Cluster, Agents, _metrics, new RecentLog<PlanLoop>());
+        _events = new EventRecorder(_client, "wgmesh.io/operator", "test", TimeProvider.System, new RecentLog<EventRecorder>());
+    }
+
+    public KubernetesCluster Cluster { get; }
+
+    public Latest<PublishedPlan> Plans => _planning.Published;
+
+    public AgentRegistry Agents { get; } = new();
+
+    public WriteCounter Writes { get; } = new();
+
+    public MeshPlan Plan => Plans.Value.Plan;
+
+    /// <summary>Starts a replica that follows the cluster, and plans.</summary>
+    public static LeadingReplica Follow(KubernetesClientConfiguration configuration, TimeProvider? time = null)
+    {
+        var replica = new LeadingReplica(configuration, time);
+        _ = replica._planning.StartAsync(replica._stopped.Token);
+        replica._running.Add(replica._planning.ExecuteTask!);
+        replica._running.Add(Task.Run(() => replica._events.RunAsync(replica._stopped.Token)));
+        return replica;
+    }
+
+    /// <summary>The same, and it leads.</summary>
+    public static LeadingReplica Lead(KubernetesClientConfiguration configuration, TimeProvider? time = null)
+    {
+        var replica = Follow(configuration, time);
+        replica.TakeLead();
+        return replica;
+    }
+
+    /// <summary>Whoever else leads.</summary>
+    public void TakeLead()
+    {
+        _term = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
+        var reconciler = new Reconciler(
+            _client, Cluster, Plans, Agents, _events, _metrics, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>());
+        _leading = Task.Run(() => reconciler.RunAsync(_term.Token));
+    }
+
+    public async Task LoseLeadAsync()
+    {
+        await _term!.CancelAsync();
+        await _leading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Assert.False(_leading.IsFaulted, _leading.Exception?.ToString());
+        _term.Dispose();
+        _term = null;
+    }
+
+    /// <summary>The agent of a node connects, and says this of itself.</summary>
+    public void Connect(string node, int key, params string[] endpoints)
+    {
+        var hello = new CheckedHello(node, Clusters.Key(key), [.. endpoints], "1.0", VersionSet.One);
+        _sessions[node] = Agents.Connect(hello);
+    }
+
+    public void Disconnect(string node) => _sessions[node].Dispose();
+
+    /// <summary>The agent has applied the plan as it is, and says of its links.</summary>
+    public void Report(string node, params (string Peer, Rpc.LinkState State, DateTimeOffset? Handshake)[] links)
+    {
+        var revision = Plans.Value.Revision;
+        var session = _sessions[node];
+        session.Sending(revision);
+        session.HasNothingNewIn(revision);
+        var report = new Report { AppliedRevision = revision, Mtu = 1420 };
+        report.Links.AddRange(links.Select(link => new LinkReport
+        {
+            Peer = link.Peer,
+            State = link.State,
+            ProtocolVersion = link.State == Rpc.LinkState.Up ? 1u : 0,
+            LastHandshake = link.Handshake is { } time ? Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(time) : null,
+            Endpoint = link.Handshake is null ? "" : "192.0.2.9:51820",
+        }));
+        session.Report(report, Plan);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopped.CancelAsync();
+        _running.Add(_leading);
+        await ((Task)Task.WhenAll(_running)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _planning.Dispose();
+        _client.Dispose();
+        _metrics.Dispose();
+        foreach (var failed in _running.Where(task => task.IsFaulted))
+            throw new InvalidOperationException("a part of the operator failed", failed.Exception);
+    }
+}
+
+/// <summary>Counts what is written.</summary>
+internal sealed class WriteCounter : DelegatingHandler
+{
+    private long _count;
+
+    public long Count => Interlocked.Read(ref _count);
+
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request.Method != HttpMethod.Get)
+            Interlocked.Increment(ref _count);
+        return base.SendAsync(request, cancellationToken);
+    }
+}

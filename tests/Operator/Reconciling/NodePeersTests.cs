@@ -1,0 +1,123 @@
+using System.Text.Json.Nodes;
+using static WgMesh.Operator.Tests.Planning.Clusters;
+
+namespace WgMesh.Operator.Tests.Reconciling;
+
+[Trait("needs", "system")]
+[Collection(KubernetesServerCollection.Name)]
+public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
+{
+    private LeadingReplica _operator = null!;
+
+    public async Task InitializeAsync()
+    {
+        await server.ResetAsync();
+        _operator = LeadingReplica.Lead(server.Admin);
+    }
+
+    public async Task DisposeAsync() => await _operator.DisposeAsync();
+
+    [Fact]
+    public async Task A_node_gets_a_peer_of_its_own_with_addresses_and_with_what_its_agent_announces()
+    {
+        var uid = await server.CreateNodeAsync("a", "10.244.1.0/24");
+        var made = await server.WaitForPeerAsync("a", peer => peer.Allocated().Length == 2);
+        Assert.Null(made["spec"]!["publicKey"]);
+        var owner = Assert.Single(made["metadata"]!["ownerReferences"]!.AsArray())!;
+        Assert.Equal(("Node", "a", uid), (owner["kind"]!.GetValue<string>(), owner["name"]!.GetValue<string>(), owner["uid"]!.GetValue<string>()));
+        Assert.Equal("wgmesh-operator", made["metadata"]!["labels"]!["app.kubernetes.io/managed-by"]!.GetValue<string>());
+
+        _operator.Connect("a", 1, "[2001:db8::1]:5000", "192.0.2.1:5000");
+        var announced = await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
+        Assert.Equal(
+            (Key(1).ToString(), "2001:db8::1", 5000),
+            (announced["spec"]!["publicKey"]!.GetValue<string>(), announced["spec"]!["endpoint"]!["host"]!.GetValue<string>(), announced["spec"]!["endpoint"]!["port"]!.GetValue<int>()));
+        Assert.Equal(made.Uid(), announced.Uid());
+        await KubernetesObjects.WaitAsync(() => _operator.Plan.HasPeer("a"), "the plan to have the node");
+    }
+
+    [Fact]
+    public async Task The_settings_of_the_mesh_are_made_and_made_again()
+    {
+        await KubernetesObjects.WaitAsync(
+            async () => await server.FindAsync($"{KubernetesObjects.Meshes}/default") is { } mesh && mesh["spec"]!["listenPort"]!.GetValue<int>() == 51820,
+            async () => "the settings: " + (await server.FindAsync($"{KubernetesObjects.Meshes}/default"))?.ToJsonString());
+        await server.DeleteAsync($"{KubernetesObjects.Meshes}/default");
+        await KubernetesObjects.WaitAsync(
+            async () => await server.FindAsync($"{KubernetesObjects.Meshes}/default") is not null, () => "the settings to come back");
+    }
+
+    [Fact]
+    public async Task A_deleted_node_takes_its_peer_along()
+    {
+        await server.CreateNodeAsync("a");
+        await server.WaitForPeerAsync("a", _ => true);
+        await server.DeleteAsync("/api/v1/nodes/a");
+        await KubernetesObjects.WaitAsync(async () => await server.PeerAsync("a") is null, () => "the peer to go");
+    }
+
+    [Fact]
+    public async Task A_node_that_is_made_anew_has_a_new_peer_and_nothing_of_the_old_one()
+    {
+        await server.CreateNodeAsync("a");
+        _operator.Connect("a", 1, "192.0.2.1:5000");
+        var old = await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
+        _operator.Disconnect("a");
+
+        await server.DeleteAsync("/api/v1/nodes/a");
+        await server.CreateNodeAsync("a");
+        var made = await server.WaitForPeerAsync("a", peer => peer.Uid() != old.Uid());
+        Assert.Null(made["spec"]!["publicKey"]);
+        Assert.Null(made["spec"]!["endpoint"]);
+
+        _operator.Connect("a", 2);
+        await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"]?.GetValue<string>() == Key(2).ToString());
+    }
+
+    [Fact]
+    public async Task A_new_key_replaces_the_old_one_and_people_are_told()
+    {
+        await server.CreateNodeAsync("a");
+        _operator.Connect("a", 1, "192.0.2.1:5000");
+        await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
+        _operator.Connect("a", 2);
+        var peer = await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"]!.GetValue<string>() == Key(2).ToString());
+        Assert.Null(peer["spec"]!["endpoint"]);
+        await KubernetesObjects.WaitAsync(
+            async () => (await server.EventsAsync("WireGuardPeer", "a")).Contains($"KeyChanged: The agent of node a has a new public key: {Key(2)}"),
+            () => "the event");
+    }
+
+    [Fact]
+    public async Task A_peer_that_pins_a_nodes_key_takes_the_place_of_the_nodes_own_with_its_addresses_and_gives_them_back()
+    {
+        await server.CreateNodeAsync("a");
+        _operator.Connect("a", 1);
+        var addresses = (await server.WaitForPeerAsync("a", peer => peer.Allocated().Length == 2)).Allocated();
+
+        await server.CreatePeerAsync("pin", 5, new JsonObject { ["nodeName"] = "a" });
+        await server.WaitForPeerAsync("pin", peer => peer.Allocated().SequenceEqual(addresses));
+        await KubernetesObjects.WaitAsync(async () => await server.PeerAsync("a") is null, () => "the node's own peer to go");
+
+        // somebody else wants addresses before the node has its own back
+        await server.CreatePeerAsync("laptop", 6);
+        await server.DeleteAsync($"{KubernetesObjects.Peers}/pin");
+        await server.WaitForPeerAsync("a", peer => peer.Allocated().SequenceEqual(addresses));
+        var laptop = await server.WaitForPeerAsync("laptop", peer => peer.Allocated().Length == 2);
+        Assert.Empty(laptop.Allocated().Intersect(addresses));
+    }
+
+    [Fact]
+    public async Task A_peer_of_somebodys_that_has_a_nodes_name_is_left_alone_and_people_are_told_at_both()
+    {
+        await server.CreatePeerAsync("a", 5);
+        await server.CreateNodeAsync("a");
+        await server.WaitForPeerAsync("a", peer => peer.Is("Accepted", "False", "NameTaken"));
+        await KubernetesObjects.WaitAsync(
+            async () => (await server.EventsAsync("Node", "a")).Any(text => text.StartsWith("NameTaken: ", StringComparison.Ordinal)), () => "the event");
+        Assert.Null((await server.PeerAsync("a"))!["metadata"]!["ownerReferences"]);
+
+        await server.DeleteAsync($"{KubernetesObjects.Peers}/a");
+        await server.WaitForPeerAsync("a", peer => peer["metadata"]!["ownerReferences"] is not null);
+    }
+}
