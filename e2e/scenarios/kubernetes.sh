@@ -4,6 +4,7 @@
 # usage: kubernetes.sh [--keep]      --keep leaves it running; ./demo.sh --down takes that down
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+mode=${1:-}
 source e2e/say.sh
 export BIN=$PWD/artifacts/bin
 source e2e/mesh.sh
@@ -23,12 +24,10 @@ finish() {
     kubectl get wgp,wgm -o 'go-template={{range .items}}{{$name := .metadata.name}}{{range .status.conditions}}{{printf "%s %s=%s %s: %s\n" $name .type .status .reason .message}}{{end}}{{end}}' >&2
     kubectl get events --all-namespaces >&2
   fi
-  if [[ ${1:-} == --keep ]]; then rm "$MESH/owner"; else mesh_down; fi
+  if [[ $mode == --keep ]]; then rm "$MESH/owner"; else mesh_down; fi
   exit "$status"
 }
-trap 'finish "${1:-}"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+mesh_on_exit
 e2e/publish.sh
 
 declare -A operator_address=([a]=10.123.0.251 [b]=10.123.0.252) metrics=([a]=9585 [b]=9587)
@@ -163,6 +162,8 @@ wait_for 60 "the status says so" programmed laptop
 device ext laptop 10.99.0.1/32
 for i in 1 2 3; do wait_for 60 "laptop -> pod$i" mesh_ping ext "10.244.$i.10"; done
 wait_for 60 "WireGuardPeer laptop is Ready" ready laptop
+wait_for 60 "its status shows the handshake" says . field wgp laptop '{.status.lastHandshakeTime}'
+says "^10.123.0.100:51820$" field wgp laptop '{.status.endpoint}' || fail "its endpoint is said to be $(field wgp laptop '{.status.endpoint}')"
 
 step "A site behind two gateways"
 mesh_namespace site 10.123.0.110
@@ -224,6 +225,8 @@ for i in 1 2 3; do in_ns ext ping -n -q -c 1 -W 20 "10.244.$i.10" >/dev/null || 
 ok "laptop reaches every pod as before"
 says twin kubectl get wgm default -o 'jsonpath={.status.conflicts}' || fail "the mesh does not list the conflict"
 ok "the mesh lists the conflicts"
+# counters are written once a minute
+for i in laptop site node1; do wait_for 120 "the status of $i counts its sessions" says '^[1-3]/[1-3]$' field wgp "$i" '{.status.connectedNodes}'; done
 kubectl get wgp -o wide >"$MESH/get-wgp"
 kubectl describe wgp laptop twin >"$MESH/describe-wgp"
 
