@@ -7,9 +7,15 @@ namespace WgMesh.Operator.Planning;
 
 /// <summary>Plans anew whenever the cluster changes, and publishes what is different.</summary>
 internal sealed class PlanLoop(
-    ICluster cluster, AgentRegistry agents, OperatorMetrics metrics, ILogger<PlanLoop> logger)
+    ICluster cluster, AgentRegistry agents, OperatorMetrics metrics, TimeProvider time, ILogger<PlanLoop> logger)
     : BackgroundService
 {
+    /// <summary>
+    /// A plan is at rest for so long per agent, and no longer than the limit, before the next: every plan is a message to every agent, and when n nodes
+    /// join at once, n plans would be n² messages. The first change after a rest goes out at once.
+    /// </summary>
+    private static readonly TimeSpan RestPerAgent = TimeSpan.FromMicroseconds(250), LongestRest = TimeSpan.FromMilliseconds(500);
+
     /// <summary>The plan in force.</summary>
     public Latest<PublishedPlan> Published { get; } = new(PublishedPlan.None);
 
@@ -30,14 +36,18 @@ internal sealed class PlanLoop(
         while (true)
         {
             var state = cluster.Current.Value;
-            if (!ReferenceEquals(state, ClusterState.Empty)) // else the cluster has not been read yet
-                Plan(state);
+            if (!ReferenceEquals(state, ClusterState.Empty) && Plan(state)) // Empty: the cluster has not been read yet
+            {
+                var rest = RestPerAgent * agents.Agents.Value.Count;
+                await Task.Delay(rest < LongestRest ? rest : LongestRest, time, cancellationToken);
+            }
 
             await cluster.Current.NextAsync(state, cancellationToken);
         }
     }
 
-    private void Plan(ClusterState state)
+    /// <summary>Whether agents are told something new.</summary>
+    private bool Plan(ClusterState state)
     {
         var before = Published.Value;
         var started = Stopwatch.GetTimestamp();
@@ -46,16 +56,17 @@ internal sealed class PlanLoop(
 
         var next = before.Next(plan, state.Problems);
         if (ReferenceEquals(next, before))
-            return;
+            return false;
 
         Published.Publish(next);
         metrics.Published(next);
         if (next.Revision == before.Revision)
-            return;
+            return false;
 
         agents.Forget(node => !plan.Nodes.ContainsKey(node));
         Log.PlanPublished(logger, next.Revision, plan.Nodes.Count, plan.Peers.Length, plan.Conflicts.Length);
         foreach (var conflict in plan.Conflicts.Except(before.Plan.Conflicts, StringComparer.Ordinal))
             Log.Conflict(logger, conflict);
+        return true;
     }
 }

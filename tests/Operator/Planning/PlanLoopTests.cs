@@ -19,7 +19,7 @@ public class PlanLoopTests
         var cluster = new SlowCluster();
         var agents = new AgentRegistry();
         using var metrics = new OperatorMetrics(agents);
-        using var loop = new PlanLoop(cluster, agents, metrics, NullLogger<PlanLoop>.Instance);
+        using var loop = new PlanLoop(cluster, agents, metrics, TimeProvider.System, NullLogger<PlanLoop>.Instance);
         await loop.StartAsync(CancellationToken.None);
         await cluster.LookedAt.Task.WaitAsync(Patience);
 

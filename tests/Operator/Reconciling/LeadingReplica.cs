@@ -30,7 +30,7 @@ internal sealed class LeadingReplica : IAsyncDisposable
         _metrics = new OperatorMetrics(Agents);
         // what comes from the server keeps real time: only what is done about it can be held up
         Cluster = new KubernetesCluster(_client, KubernetesObjects.Namespace, TimeProvider.System, new RecentLog<KubernetesCluster>());
-        _planning = new PlanLoop(Cluster, Agents, _metrics, new RecentLog<PlanLoop>());
+        _planning = new PlanLoop(Cluster, Agents, _metrics, TimeProvider.System, new RecentLog<PlanLoop>());
         _events = new EventRecorder(_client, "wgmesh.io/operator", "test", TimeProvider.System, new RecentLog<EventRecorder>());
     }
 
