@@ -1,27 +1,24 @@
-using System.Diagnostics;
 using System.Globalization;
+using WgMesh.Tests.Shared;
 
 namespace WgMesh.Scale;
 
 /// <summary>A replica of the real operator, as its own process.</summary>
-internal sealed class OperatorProcess : IDisposable
+internal sealed class OperatorProcess
 {
-    private readonly Process _process;
+    private readonly ServerProcesses _processes;
+    private readonly int _id;
 
-    public OperatorProcess(string program, string name, int port, int metricsPort, string kubeconfig, string tokenFile, string log)
+    public OperatorProcess(ServerProcesses processes, string program, string name, string kubeconfig, string tokenFile)
     {
-        (Name, Port, MetricsPort) = (name, port, metricsPort);
-        var start = new ProcessStartInfo("setpriv")
-        {
-            ArgumentList =
-            {
-                "--pdeathsig", "KILL", "bash", "-c", "exec \"$@\" >>\"$0\" 2>&1", log,
-                program, "--kubernetes", "--kubeconfig", kubeconfig, "--namespace", "wgmesh", "--identity", name,
-                "--listen", $"127.0.0.1:{port}", "--advertise-address", $"127.0.0.1:{port}", "--metrics-listen", $"127.0.0.1:{metricsPort}",
-                "--replica-token-file", tokenFile,
-            },
-        };
-        _process = Process.Start(start) ?? throw new InvalidOperationException("the operator did not start");
+        (_processes, Name, Port, MetricsPort) = (processes, name, FreePorts.Next(), FreePorts.Next());
+        processes.Start(name, program,
+        [
+            "--kubernetes", "--kubeconfig", kubeconfig, "--namespace", "wgmesh", "--identity", name,
+            "--listen", $"127.0.0.1:{Port}", "--advertise-address", $"127.0.0.1:{Port}", "--metrics-listen", $"127.0.0.1:{MetricsPort}",
+            "--replica-token-file", tokenFile,
+        ]);
+        _id = processes.Id(name);
     }
 
     public string Name { get; }
@@ -32,35 +29,30 @@ internal sealed class OperatorProcess : IDisposable
 
     public Uri Address => new($"https://127.0.0.1:{Port}");
 
-    public bool IsRunning => !_process.HasExited;
+    public bool IsRunning { get; private set; } = true;
 
     /// <summary>Resident memory now and at most, MiB.</summary>
     public (double Now, double Peak) Memory()
     {
-        var status = File.ReadAllLines($"/proc/{_process.Id}/status");
+        var status = File.ReadAllLines($"/proc/{_id}/status");
         return (Field("VmRSS:"), Field("VmHWM:"));
 
         double Field(string name) => double.Parse(
-            status.First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
+            status.First(line => line.StartsWith(name, StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
     }
 
     /// <summary>CPU time so far.</summary>
     public TimeSpan Cpu()
     {
-        _process.Refresh();
-        return _process.TotalProcessorTime;
+        // behind the program's name in brackets; fields 14 and 15, in hundredths of a second (proc(5))
+        var stat = File.ReadAllText($"/proc/{_id}/stat");
+        var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+        return TimeSpan.FromMilliseconds(10 * (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)));
     }
 
-    public void Kill()
+    public async Task KillAsync()
     {
-        _process.Kill();
-        _process.WaitForExit();
-    }
-
-    public void Dispose()
-    {
-        if (!_process.HasExited)
-            Kill();
-        _process.Dispose();
+        IsRunning = false;
+        await _processes.KillAsync(Name);
     }
 }

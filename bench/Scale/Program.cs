@@ -56,7 +56,7 @@ async Task<Figures> MeasureAsync(int nodes)
     figures.Add("all agents connected at once, each with its configuration", $"{Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s");
     running.Add(new SimulatedAgent(mesh, nodes - 1, tokens[^1]).RunAsync(stop.Token));
     await last.All;
-    await QuietAsync();
+    await QuietAsync(35); // what changes all the time is written once a minute at most
 
     // a quiet minute
     var cpu = rig.Operators.Select(replica => replica.Cpu()).ToArray();
@@ -107,7 +107,7 @@ async Task<Figures> MeasureAsync(int nodes)
     var leader = await rig.LeaderAsync();
     var dead = rig.Operators.Single(replica => leader!.StartsWith(replica.Name, StringComparison.Ordinal));
     start = Stopwatch.GetTimestamp();
-    dead.Kill();
+    await dead.KillAsync();
     await rig.ApplyAsync("wireguardpeers", "after", PeerBody(Peers + 1));
     await Rig.UntilAsync("another leader", async () => await rig.LeaderAsync() is { Length: > 0 } next && next != leader);
     var elected = Stopwatch.GetElapsedTime(start);
@@ -126,10 +126,10 @@ async Task<Figures> MeasureAsync(int nodes)
     return figures;
 
     // nothing more to say to agents, and nothing more to write
-    async Task QuietAsync()
+    async Task QuietAsync(int looks = 3)
     {
         var before = await rig.CountersAsync();
-        for (var calm = 0; calm < 3;)
+        for (var calm = 0; calm < looks;)
         {
             await Task.Delay(TimeSpan.FromSeconds(2));
             var now = await rig.CountersAsync();

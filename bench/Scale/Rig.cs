@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using WgMesh.Crds;
@@ -14,6 +12,7 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
     private const string Space = "wgmesh", AgentAccount = "wgmesh-agent", OperatorAccount = "wgmesh-operator";
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
 
+    private readonly ServerProcesses _processes = new(folder);
     private JsonObject? _claims;
 
     public List<OperatorProcess> Operators { get; } = [];
@@ -88,7 +87,7 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
         {
             var token = Path.Combine(folder, $"replica{i}.token");
             await File.WriteAllTextAsync(token, await Server.RequestTokenAsync(Space, OperatorAccount, "wgmesh", null, TimeSpan.FromHours(12)));
-            Operators.Add(new OperatorProcess(program, $"replica{i}", FreePort(), FreePort(), kubeconfig, token, Path.Combine(folder, $"replica{i}.log")));
+            Operators.Add(new OperatorProcess(_processes, program, $"replica{i}", kubeconfig, token));
         }
 
         using var http = new HttpClient();
@@ -96,8 +95,8 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
         {
             await UntilAsync($"{replica.Name} to be ready", async () =>
             {
-                if (!replica.IsRunning)
-                    throw new InvalidOperationException($"{replica.Name} ended: see {folder}");
+                if (!_processes.IsRunning(replica.Name))
+                    throw new InvalidOperationException($"{replica.Name} ended: {_processes.Log(replica.Name)}");
                 try
                 {
                     using var answer = await http.GetAsync(new Uri($"http://127.0.0.1:{replica.MetricsPort}/readyz"));
@@ -152,8 +151,7 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var replica in Operators)
-            replica.Dispose();
+        _processes.Dispose();
         await Server.DisposeAsync();
     }
 
@@ -167,12 +165,5 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
 #pragma warning disable CA1308 // a resource's name is in lower case
         return $"{(version == "v1" ? "/api/v1" : $"/apis/{version}")}{space}/{item["kind"]!.GetValue<string>().ToLowerInvariant()}s";
 #pragma warning restore CA1308
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

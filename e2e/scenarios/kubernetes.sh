@@ -4,6 +4,7 @@
 # usage: kubernetes.sh [--keep]      --keep leaves it running; ./demo.sh --down takes that down
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+mode=${1:-}
 source e2e/say.sh
 export BIN=$PWD/artifacts/bin
 source e2e/mesh.sh
@@ -18,16 +19,15 @@ finish() {
   local status=$?
   mesh_finishing
   if ((status)); then
-    kubectl get wgmesh -o yaml >"$MESH/log/resources.yaml" 2>&1
-    kubectl get events --all-namespaces >"$MESH/log/events.log" 2>&1
     mesh_logs
+    printf '\n%sconditions and events:%s\n' "$bold" "$plain" >&2
+    kubectl get wgp,wgm -o 'go-template={{range .items}}{{$name := .metadata.name}}{{range .status.conditions}}{{printf "%s %s=%s %s: %s\n" $name .type .status .reason .message}}{{end}}{{end}}' >&2
+    kubectl get events --all-namespaces >&2
   fi
-  if [[ ${1:-} == --keep ]]; then rm "$MESH/owner"; else mesh_down; fi
+  if [[ $mode == --keep ]]; then rm "$MESH/owner"; else mesh_down; fi
   exit "$status"
 }
-trap 'finish "${1:-}"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+mesh_on_exit
 e2e/publish.sh
 
 declare -A operator_address=([a]=10.123.0.251 [b]=10.123.0.252) metrics=([a]=9585 [b]=9587)
@@ -68,7 +68,9 @@ condition() { field "$1" "$2" "{.status.conditions[?(@.type==\"$3\")].$4}"; } # 
 is() { [[ $("${@:2}") == "$1" ]]; } # VALUE COMMAND...
 says() { [[ $("${@:2}") =~ $1 ]]; } # PATTERN COMMAND...
 ready() { is True condition wgp "$1" Ready status; } # PEER
-programmed() { is True condition wgp "$1" Programmed status && says "$2" condition wgp "$1" Programmed message; } # PEER PATTERN
+programmed() { is True condition wgp "$1" Programmed status; } # PEER
+node_has() { mesh_wg "node$1" show wgmesh0 allowed-ips | grep -qF "$2"; } # N PREFIX
+everywhere() { local i; for i in 1 2 3; do node_has "$i" "$1" || return 1; done; } # PREFIX
 wgmesh() { in_ns net "$BIN/kubectl-wgmesh" "$@" --operator "https://${operator_address[$operator]}:7443" --ca "$MESH/ca.crt" --token-file "$MESH/tokens/tool"; }
 operator=a # the one that is asked
 
@@ -98,7 +100,7 @@ for i in 1 2 3; do mesh_node "$i"; done
 for i in a b; do ip -n wgm-net addr add "${operator_address[$i]}/24" dev br0; done
 mesh_capture
 api_up
-kubectl version | sed 's/^/   /'
+kubectl version 2>/dev/null | sed 's/^/   /'
 
 step "Definitions, rights, settings and three nodes"
 "$BIN/kubectl-wgmesh" crds --kubernetes-version 1.20 | kubectl apply -f -
@@ -155,10 +157,13 @@ spec:
   publicKey: $(wg pubkey <"$MESH/laptop.key")
   allowedIPs: [10.99.0.1/32]
 Y
-wait_for 60 "all nodes know it" programmed laptop '3 of 3'
+wait_for 60 "all nodes have it" everywhere 10.99.0.1/32
+wait_for 60 "the status says so" programmed laptop
 device ext laptop 10.99.0.1/32
 for i in 1 2 3; do wait_for 60 "laptop -> pod$i" mesh_ping ext "10.244.$i.10"; done
 wait_for 60 "WireGuardPeer laptop is Ready" ready laptop
+wait_for 60 "its status shows the handshake" says . field wgp laptop '{.status.lastHandshakeTime}'
+says "^10.123.0.100:51820$" field wgp laptop '{.status.endpoint}' || fail "its endpoint is said to be $(field wgp laptop '{.status.endpoint}')"
 
 step "A site behind two gateways"
 mesh_namespace site 10.123.0.110
@@ -187,9 +192,12 @@ wait_for 60 "$gateway's agent is dead: the gateway is $other" is "$other" field 
 repointed() { device_config site site && mesh_ping site 10.244.3.10; }
 wait_for 60 "site -> pod3 through $other" repointed
 wait_for 60 "pod3 -> site through $other" mesh_ping pod3 10.98.0.1
+wait_for 60 "the status says that $gateway's agent is gone" is AgentNotConnected condition wgp "$gateway" Ready reason
 start_agent "${gateway#node}"
 wait_for 60 "$gateway is back" ready "$gateway"
 wait_for 60 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+# a device without an endpoint has to call first, and notices by its own timers that its session is gone
+for i in 1 2 3; do wait_for 60 "laptop -> pod$i" mesh_ping ext "10.244.$i.10"; done
 
 step "Conflicts: the loser is told, the winner untouched"
 kubectl apply -f - <<Y
@@ -210,14 +218,15 @@ note "twin: $(condition wgp twin Accepted message)"
 note "greedy: $(condition wgp greedy Accepted message)"
 told() { says "$1" kubectl get events --all-namespaces --field-selector "involvedObject.kind=WireGuardPeer,involvedObject.name=$1"; }
 for i in twin greedy; do wait_for 60 "an event on $i" told "$i"; done
-node_has() { mesh_wg node1 show wgmesh0 allowed-ips | grep -qF "$1"; }
-wait_for 60 "what nobody else has, greedy gets" node_has 10.99.8.0/24
-if node_has 10.99.7.0/24; then fail "twin's prefix was configured"; fi
+wait_for 60 "what nobody else has, greedy gets" everywhere 10.99.8.0/24
+if node_has 1 10.99.7.0/24; then fail "twin's prefix was configured"; fi
 is True condition wgp laptop Accepted status || fail "laptop is no longer accepted"
-for i in 1 2 3; do mesh_ping ext "10.244.$i.10" >/dev/null || fail "laptop no longer reaches pod$i"; done
+for i in 1 2 3; do in_ns ext ping -n -q -c 1 -W 20 "10.244.$i.10" >/dev/null || fail "laptop no longer reaches pod$i"; done
 ok "laptop reaches every pod as before"
 says twin kubectl get wgm default -o 'jsonpath={.status.conflicts}' || fail "the mesh does not list the conflict"
 ok "the mesh lists the conflicts"
+# counters are written once a minute
+for i in laptop site node1; do wait_for 120 "the status of $i counts its sessions" says '^[1-3]/[1-3]$' field wgp "$i" '{.status.connectedNodes}'; done
 kubectl get wgp -o wide >"$MESH/get-wgp"
 kubectl describe wgp laptop twin >"$MESH/describe-wgp"
 
@@ -234,7 +243,8 @@ metadata: {name: late}
 spec: {publicKey: "$(wg genkey | wg pubkey)", allowedIPs: [10.99.9.0/24]}
 Y
 wait_for 60 "$new leads" leads "$new"
-wait_for 60 "every agent has what was applied meanwhile, and the status says so" programmed late '3 of 3'
+wait_for 60 "all nodes have what was applied meanwhile" everywhere 10.99.9.0/24
+wait_for 60 "the status says so" programmed late
 mesh_kill ping INT
 read -r sent received < <(sed -nE 's/^([0-9]+) packets transmitted, ([0-9]+) received.*/\1 \2/p' "$MESH/log/ping.log")
 ((received >= sent - 1)) || fail "$((sent - received)) of $sent pings were lost" # the last one's answer may be on its way
@@ -252,7 +262,7 @@ kubectl delete node node3
 kubectl -n wgmesh delete pod wgmesh-agent-node3 --force --grace-period=0 >/dev/null 2>&1
 in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh0
 rm -rf "$MESH/node3"
-gone() { ! kubectl get wgp node3 && (($(mesh_wg node1 show wgmesh0 allowed-ips | grep -c 10.244.3.0/24) == 0)); }
+gone() { ! kubectl get wgp node3 && ! node_has 1 10.244.3.0/24 && ! node_has 2 10.244.3.0/24; }
 wait_for 60 "its WireGuardPeer is gone, and nobody leads its pods' addresses anywhere" gone
 kubectl apply -f "$MESH/manifests/node3.yaml"
 pod_token 3
@@ -287,7 +297,8 @@ kind: WireGuardPeer
 metadata: {name: later}
 spec: {publicKey: "$(wg genkey | wg pubkey)", allowedIPs: [10.99.10.0/24]}
 Y
-wait_for 60 "what is applied now comes to every node" programmed later '3 of 3'
+wait_for 60 "what is applied now comes to all nodes" everywhere 10.99.10.0/24
+wait_for 60 "the status says so" programmed later
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
 wait_for 60 "WireGuardMesh is Ready" is True condition wgm default Ready status
 

@@ -50,8 +50,8 @@ internal static partial class Log
     [LoggerMessage(304, LogLevel.Warning, "A Hello from {Peer} was refused with {StatusCode}: {Detail}")]
     public static partial void HelloRefused(ILogger logger, string peer, StatusCode statusCode, string detail);
 
-    [LoggerMessage(305, LogLevel.Warning, "{Method} from {Peer} came without a known token")]
-    public static partial void Unauthenticated(ILogger logger, string method, string peer);
+    [LoggerMessage(305, LogLevel.Warning, "{Method} from {Peer} was refused: {Detail}")]
+    public static partial void Unauthenticated(ILogger logger, string method, string peer, string detail);
 
     [LoggerMessage(306, LogLevel.Information, "Read {Path}: {Count} tokens")]
     public static partial void TokensRead(ILogger logger, string path, int count);

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Security.Cryptography;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Hosting;
@@ -18,4 +19,5 @@ var command = OperatorCommand.Create(async (options, cancellationToken) =>
         return 1;
     }
 });
-return await command.Parse(args).InvokeAsync();
+// signals are the host's: the library would give it two seconds to end
+return await command.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });

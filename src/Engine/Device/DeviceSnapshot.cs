@@ -106,7 +106,7 @@ public sealed record PeerSnapshot
         SentPackets = (ulong)peer.Counters.SentPackets,
         ProtocolVersion = peer.Version.Number,
         SessionVersion = peer.Current?.Version.Number,
-        HasLiveSession = peer.Current?.CanSend(Instant.Now(core.Time)) == true,
+        HasLiveSession = peer.HasLiveSession(Instant.Now(core.Time)),
         UnansweredInitiations = peer.UnansweredInitiations,
     };
 }

@@ -26,6 +26,9 @@ internal sealed partial class Peer
 
     internal Session? Next => _next;
 
+    /// <summary>Whether there is a session that packets can be sent under.</summary>
+    public bool HasLiveSession(Instant now) => _current?.CanSend(now) == true;
+
     /// <summary>
     /// Initiations sent since the peer was last heard under a session: the first may just be on its way, a second means that the peer does not
     /// answer. Once nobody has asked for a session for so long that the keys were wiped, it is nothing again.
@@ -37,7 +40,7 @@ internal sealed partial class Peer
     {
         lock (_gate)
         {
-            if (_current?.CanSend(now) != true)
+            if (!HasLiveSession(now))
             {
                 StartHandshake(isRetry: false, now, outbox);
             }

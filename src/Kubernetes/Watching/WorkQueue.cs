@@ -91,11 +91,11 @@ public sealed class WorkQueue<TKey>(TimeProvider time)
             var isCancelled = failure is OperationCanceledException && cancellationToken.IsCancellationRequested;
             lock (_gate)
             {
-                item.IsRunning = false;
                 if (failure is null)
                     item.Failures = 0;
                 else
                     Put(item, isCancelled ? TimeSpan.Zero : DelayAfter(++item.Failures));
+                item.IsRunning = false; // not before it was put back: it is settled once
                 Settle(item);
             }
 

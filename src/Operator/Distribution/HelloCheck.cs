@@ -20,7 +20,7 @@ internal static class HelloCheck
     public static CheckedHello Check(Hello hello, Caller caller, ClusterState cluster)
     {
         if (hello.Node.Length > 0 && !caller.MaySpeakFor(hello.Node))
-            throw new RpcException(new Status(StatusCode.PermissionDenied, $"the token is not for node {Shown(hello.Node)}"));
+            throw new RpcException(new Status(StatusCode.PermissionDenied, $"the token is for {caller.Shown}, not for node {Shown(hello.Node)}"));
 
         var said = Form(hello);
         if (!cluster.Nodes.Any(node => node.Name == hello.Node))

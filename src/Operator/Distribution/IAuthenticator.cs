@@ -11,8 +11,8 @@ internal interface IAuthenticator
 
     /// <summary>Who calls with this <c>authorization</c> header; null if nobody known does.</summary>
     /// <exception cref="RpcException">
-    /// UNAUTHENTICATED: the same as null, with a reason that the caller may be told. UNAVAILABLE: it cannot be found out now, which ends no
-    /// stream that is open.
+    /// UNAUTHENTICATED: the same as null, with a reason that the caller may be told. PERMISSION_DENIED: somebody is known to call who may do
+    /// nothing here. UNAVAILABLE: it cannot be found out now, which ends no stream that is open.
     /// </exception>
     ValueTask<Caller?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken);
 }
@@ -31,6 +31,9 @@ internal sealed record Caller
 
     /// <summary>Is another replica of the operator: may tell of its agents, and may do what tools may.</summary>
     public bool IsReplica { get; init; }
+
+    /// <summary>Whom its token is for, in words.</summary>
+    public string Shown => IsReplica ? "a replica of the operator" : IsTool ? "tools" : $"node {string.Join(", ", Nodes.Order(StringComparer.Ordinal))}";
 
     public bool MaySpeakFor(string node) => IsAnyNode || Nodes.Contains(node);
 }

@@ -8,19 +8,19 @@ internal sealed partial class MeshService
     /// <exception cref="RpcException">Nobody known is calling, or that cannot be found out now.</exception>
     private async ValueTask<Caller> AuthenticateAsync(ServerCallContext context)
     {
+        var refusal = new Status(StatusCode.Unauthenticated, "the call needs a known token: authorization: Bearer TOKEN");
         try
         {
             if (await authenticator.AuthenticateAsync(context.RequestHeaders.GetValue("authorization"), context.CancellationToken) is { } caller)
                 return caller;
         }
-        catch (RpcException e) when (e.StatusCode == StatusCode.Unauthenticated)
+        catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied)
         {
-            Log.Unauthenticated(_logger, context.Method, context.Peer);
-            throw;
+            refusal = e.Status;
         }
 
-        Log.Unauthenticated(_logger, context.Method, context.Peer);
-        throw new RpcException(new Status(StatusCode.Unauthenticated, "the call needs a known token: authorization: Bearer TOKEN"));
+        Log.Unauthenticated(_logger, context.Method, context.Peer, refusal.Detail);
+        throw new RpcException(refusal);
     }
 
     /// <summary>
@@ -48,12 +48,15 @@ internal sealed partial class MeshService
     private static void RequireTool(Caller caller)
     {
         if (!caller.IsTool && !caller.IsReplica)
-            throw new RpcException(new Status(StatusCode.PermissionDenied, "the token is for one node; tools need a token for *"));
+        {
+            throw new RpcException(new Status(StatusCode.PermissionDenied,
+                $"the token is for {caller.Shown}; tools need one that is for *, or on Kubernetes that of a user who may get wireguardpeers/config in wgmesh.io"));
+        }
     }
 
     private static void RequireReplica(Caller caller)
     {
         if (!caller.IsReplica)
-            throw new RpcException(new Status(StatusCode.PermissionDenied, "only a replica of the operator may tell of its agents"));
+            throw new RpcException(new Status(StatusCode.PermissionDenied, $"the token is for {caller.Shown}; only a replica of the operator may tell of agents"));
     }
 }

@@ -3,6 +3,8 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Planning;
+using WgMesh.Operator.Reconciling;
 using WgMesh.Operator.State;
 using WgMesh.Operator.Telemetry;
 using WgMesh.Operator.Trust;
@@ -22,38 +24,70 @@ internal static class KubernetesServices
         var space = kubernetes.Namespace ?? configuration.Namespace;
         var address = AddressOf(options, kubernetes, configuration.Host);
         var name = kubernetes.Identity ?? $"{Dns.GetHostName()}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
-        var identity = $"{name}_{address}";
-        var token = new ReplicaToken(kubernetes.ReplicaTokenFile);
+        AddCluster(services, configuration, space, name);
+        AddTrust(services, kubernetes, space, [.. options.Names(), address.Address.ToString(), .. ServiceNames(space)]);
+        AddElection(services, space, $"{name}_{address}");
+    }
 
+    private static void AddCluster(IServiceCollection services, KubernetesClientConfiguration configuration, string space, string name)
+    {
         services.AddSingleton(provider => new KubernetesClient(configuration, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new EventRecorder(
-            provider.GetRequiredService<KubernetesClient>(), Component, name, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<EventRecorder>>()));
+            provider.GetRequiredService<KubernetesClient>(), Component, name, provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<EventRecorder>>()));
+        services.AddHostedService<EventService>();
         services.AddSingleton(provider => new KubernetesCluster(
             provider.GetRequiredService<KubernetesClient>(), space, provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<KubernetesCluster>>()));
-        services.AddSingleton<ICluster>(provider => provider.GetRequiredService<KubernetesCluster>());
+        services.AddSingleton<ICluster>(provider =>
+        {
+            var cluster = provider.GetRequiredService<KubernetesCluster>();
+            provider.GetRequiredService<OperatorMetrics>().Follow(cluster);
+            return cluster;
+        });
+    }
 
+    private static void AddTrust(IServiceCollection services, KubernetesOptions kubernetes, string space, string[] names)
+    {
+        var token = new ReplicaToken(kubernetes.ReplicaTokenFile);
         services.AddSingleton<IAuthenticator>(provider =>
         {
             var time = provider.GetRequiredService<TimeProvider>();
             var lookup = new CallerLookup(
                 provider.GetRequiredService<KubernetesClient>(), space, kubernetes.AgentServiceAccount, token, time);
-            return new TokenReviewer(
-                lookup.FindAsync, provider.GetRequiredService<OperatorMetrics>(), time, provider.GetRequiredService<ILogger<TokenReviewer>>());
+            var logger = provider.GetRequiredService<ILogger<TokenReviewer>>();
+            if (token.UserName(out var problem) is not { } account)
+                Log.NoReplicaToken(logger, problem!);
+            else if (account == lookup.AgentAccount)
+                Log.AccountShared(logger, account);
+            return new TokenReviewer(lookup.FindAsync, provider.GetRequiredService<OperatorMetrics>(), time, logger);
         });
-
         services.AddSingleton(provider => new OperatorAuthority(
-            provider.GetRequiredService<KubernetesClient>(),
-            provider.GetRequiredService<EventRecorder>(),
-            space,
-            [.. options.Names(), address.Address.ToString(), .. ServiceNames(space)],
-            provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<OperatorAuthority>>()));
+            provider.GetRequiredService<KubernetesClient>(), provider.GetRequiredService<EventRecorder>(), space, names,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OperatorAuthority>>()));
         services.AddSingleton<ICertificateSource>(provider => provider.GetRequiredService<OperatorAuthority>());
         services.AddHostedService(provider => provider.GetRequiredService<OperatorAuthority>());
-
-        services.AddSingleton(Leader.Elected());
         services.AddSingleton(provider => new ReplicaCredentials(() => provider.GetRequiredService<OperatorAuthority>().Authorities, token.Read));
+    }
+
+    private static void AddElection(IServiceCollection services, string space, string identity)
+    {
+        services.AddSingleton(Leader.Elected());
+        services.AddSingleton(provider => new LeaderElector(
+            provider.GetRequiredService<KubernetesClient>(),
+            new LeaderElectionOptions { Namespace = space, Name = Component, Identity = identity },
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<LeaderElector>>()));
+        services.AddSingleton(provider => new Reconciler(
+            provider.GetRequiredService<KubernetesClient>(), provider.GetRequiredService<KubernetesCluster>(),
+            provider.GetRequiredService<PlanLoop>().Published, provider.GetRequiredService<AgentRegistry>(),
+            provider.GetRequiredService<EventRecorder>(), provider.GetRequiredService<OperatorMetrics>(), space,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Reconciler>>()));
+        services.AddSingleton(provider => new ElectionService(
+            provider.GetRequiredService<LeaderElector>(), identity, provider.GetRequiredService<Reconciler>().RunAsync,
+            provider.GetRequiredService<Leader>()));
+        services.AddHostedService(provider => provider.GetRequiredService<ElectionService>());
+        services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ReplicaLink>(provider, identity));
     }
 
     /// <summary>The names of the Service that agents and tools find the operator by.</summary>
@@ -77,7 +111,7 @@ internal static class KubernetesServices
         }
         catch (KubeConfigException e)
         {
-            throw new KubeConfigException($"{e.Message} Outside a pod, give --kubeconfig FILE.", e);
+            throw new KubeConfigException($"{e.Message} Give --kubeconfig FILE.", e);
         }
     }
 

@@ -16,8 +16,9 @@ internal static class StatusPatch
     /// <summary>Whether what people and programs wait for is the same: counters, times (but the first) and the words of messages may differ.</summary>
     public static bool SameInEssence(WireGuardPeerStatus left, WireGuardPeerStatus right) =>
         SameConditions(left.Conditions, right.Conditions) && left.ObservedGeneration == right.ObservedGeneration
-        && left.LastHandshakeTime is null == right.LastHandshakeTime is null
-        && left.Addresses.SequenceEqual(right.Addresses, StringComparer.Ordinal);
+        && left.Addresses.SequenceEqual(right.Addresses, StringComparer.Ordinal)
+        // whoever has just made a peer looks whether it is connected
+        && left.LastHandshakeTime is null == right.LastHandshakeTime is null && left.ConnectedNodes is null == right.ConnectedNodes is null;
 
     /// <inheritdoc cref="Same(WireGuardPeerStatus, WireGuardPeerStatus)"/>
     public static bool Same(WireGuardMeshStatus left, WireGuardMeshStatus right) =>

@@ -38,7 +38,7 @@ internal sealed class OperatorMetrics : IDisposable
             "Configurations sent to agents, full or as a change (delta).");
         _configChanges = _meter.CreateCounter<long>("wgmesh.operator.config.peers.sent", "{peer}",
             "Peers sent to agents as new, changed or removed.");
-        _tokenReviews = _meter.CreateCounter<long>("wgmesh.operator.token.reviews", "{review}",
+        _tokenReviews = _meter.CreateCounter<long>("wgmesh.operator.kubernetes.token.reviews", "{review}",
             "Tokens that the API server was asked about, by what came of it.");
 
         _writes = _meter.CreateCounter<long>("wgmesh.operator.kubernetes.writes", "{write}", "Writes to the API server, by what was written and outcome.");

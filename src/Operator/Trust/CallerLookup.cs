@@ -38,7 +38,8 @@ internal sealed class CallerLookup(KubernetesClient client, string space, string
     private const string PodUid = "authentication.kubernetes.io/pod-uid";
     private const string NodeName = "authentication.kubernetes.io/node-name";
 
-    private readonly string _agent = $"system:serviceaccount:{space}:{agentServiceAccount}";
+    /// <summary>The user name of the agents' service account.</summary>
+    public string AgentAccount { get; } = $"system:serviceaccount:{space}:{agentServiceAccount}";
 
     /// <exception cref="ApiException">The API server did not answer the question.</exception>
     /// <exception cref="HttpRequestException">It could not be asked.</exception>
@@ -54,7 +55,7 @@ internal sealed class CallerLookup(KubernetesClient client, string space, string
             return TokenVerdict.Unauthenticated($"the API server does not say that the token is for audience {Audience}, which is wanted");
 
         // the agents' first: if both have one account, then nobody is a replica
-        if (name == _agent)
+        if (name == AgentAccount)
             return await AgentAsync(user, cancellationToken);
         return name == own.UserName() ? new TokenVerdict(new Caller { IsReplica = true }) : await ToolAsync(user, cancellationToken);
     }
@@ -64,7 +65,7 @@ internal sealed class CallerLookup(KubernetesClient client, string space, string
         if (One(user, PodName) is not { } podName || One(user, PodUid) is not { } podUid)
         {
             return TokenVerdict.Unauthenticated(
-                $"the token of {_agent} is bound to no pod; an agent needs the one that is projected into its pod for audience {Audience}");
+                $"the token of {AgentAccount} is bound to no pod; an agent needs the one that is projected into its pod for audience {Audience}");
         }
 
         var pod = await client.FindAsync(ResourceTypes.Pods, podName, space, cancellationToken);

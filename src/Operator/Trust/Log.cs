@@ -29,4 +29,10 @@ internal static partial class Log
 
     [LoggerMessage(709, LogLevel.Information, "The certificates are looked after again")]
     public static partial void CertificatesKeptAgain(ILogger logger);
+
+    [LoggerMessage(710, LogLevel.Warning, "There is no token to know other replicas by, nor for them to know this one: {Problem} With one replica none is needed")]
+    public static partial void NoReplicaToken(ILogger logger, string problem);
+
+    [LoggerMessage(711, LogLevel.Error, "The operator has the agents' service account {Account}: give it one of its own, or replicas do not know each other")]
+    public static partial void AccountShared(ILogger logger, string account);
 }

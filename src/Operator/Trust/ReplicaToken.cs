@@ -25,15 +25,27 @@ internal sealed class ReplicaToken(string path)
     }
 
     /// <summary>The user name of the operator's service account; null: there is no token that tells it.</summary>
-    public string? UserName()
+    public string? UserName() => UserName(out _);
+
+    /// <param name="problem">Why there is none; null: there is.</param>
+    /// <inheritdoc cref="UserName()"/>
+    public string? UserName(out string? problem)
     {
         try
         {
-            return TokenClaims.Read(Read())?.Subject is { } subject && subject.StartsWith(ServiceAccount, StringComparison.Ordinal) ? subject : null;
+            if (TokenClaims.Read(Read())?.Subject is { } subject && subject.StartsWith(ServiceAccount, StringComparison.Ordinal))
+            {
+                problem = null;
+                return subject;
+            }
+
+            problem = $"{Path} does not hold the token of a service account.";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            return null;
+            problem = e.Message;
         }
+
+        return null;
     }
 }

@@ -210,6 +210,66 @@ public sealed class WorkQueueTests : IAsyncLifetime
         Assert.Equal(latest.OrderBy(one => one.Key), seen.OrderBy(one => one.Key));
     }
 
+    [Fact]
+    public async Task A_key_that_comes_due_while_it_is_put_back_waits_no_longer()
+    {
+        var hasty = new HastyTime();
+        var queue = new WorkQueue<string>(hasty);
+        queue.Add("a");
+        var attempts = 0;
+        _running = queue.RunAsync(1, (_, _) => attempts++ == 0 ? throw new InvalidOperationException("once") : Task.CompletedTask, (_, _) => { }, _stop.Token);
+        await Wait.Until(
+            () =>
+            {
+                hasty.Ring();
+                return queue.Count == 0;
+            },
+            "the key is done");
+
+        queue.Add("b", WorkQueue<string>.MostDelay);
+        hasty.Ring();
+
+        Assert.InRange(hasty.LongestWait, TimeSpan.Zero, WorkQueue<string>.MostDelay);
+    }
+
+    /// <summary>On a busy machine much time passes from one look at the clock to the next: more than half of the first delay.</summary>
+    private sealed class HastyTime : TimeProvider
+    {
+        private long _timestamp;
+        private TimerCallback? _callback;
+        private object? _state;
+
+        public TimeSpan LongestWait { get; private set; }
+
+        public override long TimestampFrequency => 1000;
+
+        public override long GetTimestamp() => Interlocked.Add(ref _timestamp, (long)(WorkQueue<string>.FirstDelay.TotalMilliseconds / 2) + 1);
+
+        public void Ring() => _callback?.Invoke(_state);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            (_state, _callback) = (state, callback);
+            return new Alarm(this);
+        }
+
+        private sealed class Alarm(HastyTime time) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period)
+            {
+                if (dueTime > time.LongestWait)
+                    time.LongestWait = dueTime;
+                return true;
+            }
+
+            public void Dispose()
+            {
+            }
+
+            public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        }
+    }
+
     private Task Idle() => Wait.Until(() => _queue.Count == 0, "all keys are done");
 
     private void Run(int workers, Func<string, CancellationToken, Task>? work = null) => _running = _queue.RunAsync(

@@ -1,8 +1,6 @@
 using System.Text.Json.Nodes;
 using WgMesh.Crds;
 using WgMesh.Kubernetes;
-using YamlDotNet.Core;
-using YamlDotNet.Core.Events;
 
 namespace WgMesh.Operator.Tests.Trust;
 
@@ -58,17 +56,8 @@ public sealed class WgMeshCluster : IAsyncLifetime
     public Task DeletePodAsync(string name) => Server.SendAsync(
         HttpMethod.Delete, $"/api/v1/namespaces/{Namespace}/pods/{name}", new JsonObject { ["gracePeriodSeconds"] = 0 });
 
-    private static IEnumerable<JsonObject> Documents(string yaml)
-    {
-        using var text = new StringReader(yaml);
-        var parser = new Parser(text);
-        parser.Consume<StreamStart>();
-        while (parser.TryConsume<DocumentStart>(out _))
-        {
-            yield return YamlDocument.Read(parser, 0, out _)!.AsObject();
-            parser.Consume<DocumentEnd>();
-        }
-    }
+    private static IEnumerable<JsonObject> Documents(string yaml) =>
+        ManifestFile.Parse("test.yaml", yaml).Manifests.Select(manifest => manifest.Content.DeepClone().AsObject());
 
     private static string PathOf(JsonObject item)
     {

@@ -33,6 +33,8 @@ internal sealed class ServerProcesses : IDisposable
         TellWatcher();
     }
 
+    public int Id(string name) => _processes[name].Id;
+
     public bool IsRunning(string name) => !_processes[name].HasExited;
 
     /// <summary>The end of what a program said.</summary>
