@@ -104,6 +104,6 @@ internal static partial class Log
     [LoggerMessage(605, LogLevel.Warning, "Could not bring {What} in order, it is tried again: {Reason}")]
     public static partial void ReconcileFailed(ILogger logger, string what, string reason);
 
-    [LoggerMessage(606, LogLevel.Warning, "The API server takes no status for WireGuardPeer {Peer}: {Reason}")]
-    public static partial void StatusRefused(ILogger logger, string peer, string reason);
+    [LoggerMessage(606, LogLevel.Warning, "The API server takes no status for {Item}, whose spec cannot be used: {Reason}")]
+    public static partial void StatusRefused(ILogger logger, string item, string reason);
 }

@@ -120,7 +120,9 @@ internal sealed class StatusComposer
             // agents forget theirs when they start
             LastHandshakeTime = stored?.LastHandshakeTime is { } known && !(known < handshake) ? known : handshake,
             Endpoint = tally.Endpoint.Length > 0 ? tally.Endpoint : stored?.Endpoint,
-            ConnectedNodes = !outcome.IsServed ? null : isEarly ? stored!.ConnectedNodes : $"{tally.Up}/{tally.Up + tally.Down}",
+            ConnectedNodes = !outcome.IsServed ? null
+                : isEarly && tally.Up + tally.Down == 0 && stored!.ConnectedNodes is { } counted ? counted
+                : $"{tally.Up}/{tally.Up + tally.Down}",
         };
     }
 
@@ -244,6 +246,7 @@ internal sealed class StatusComposer
             ? New("Accepted", "True", "Accepted", "The settings are in effect.")
             : New("Accepted", "False", PeerReason.Invalid, Sentences(view.MeshProblems));
         var connected = _inputs.Agents.Where(agent => agent.Value.IsConnected && plan.Nodes.ContainsKey(agent.Key)).Select(agent => agent.Value).ToList();
+        var knowsLess = isEarly && stored!.LinksUp + stored.LinksDown + stored.LinksIdle > _links.Up + _links.Down + _links.Idle;
         var mtus = connected.Select(agent => agent.Report?.Mtu ?? 0).Where(mtu => mtu > 0).ToList();
         var spoken = plan.Nodes.Values.Where(node => node.PublicKey is not null).Select(node => node.Versions).Where(versions => !versions.IsEmpty).ToList();
         var version = plan.Protocol?.Version ?? (spoken.Count > 0 ? spoken.Max(versions => versions.Newest) : 0);
@@ -256,9 +259,9 @@ internal sealed class StatusComposer
             ],
             ObservedGeneration = generation,
             Nodes = _nodes,
-            LinksUp = isEarly ? stored!.LinksUp : _links.Up,
-            LinksDown = isEarly ? stored!.LinksDown : _links.Down,
-            LinksIdle = isEarly ? stored!.LinksIdle : _links.Idle,
+            LinksUp = knowsLess ? stored!.LinksUp : _links.Up,
+            LinksDown = knowsLess ? stored!.LinksDown : _links.Down,
+            LinksIdle = knowsLess ? stored!.LinksIdle : _links.Idle,
             Mtu = mtus.Count > 0 ? (int)mtus.Min() : stored?.Mtu,
             Protocol = version == 0 ? null : new ProtocolStatus
             {
@@ -266,7 +269,7 @@ internal sealed class StatusComposer
                 Nodes = spoken.Count,
                 ReadyNodes = spoken.Count(versions => versions.Contains(version)),
             },
-            AgentVersions = isEarly ? stored!.AgentVersions
+            AgentVersions = knowsLess ? stored!.AgentVersions
                 : [.. connected.Select(agent => agent.Hello.Version).Distinct().Order(StringComparer.Ordinal).Take(MostVersions)],
             Conflicts = [.. plan.Conflicts.Take(MostConflicts)],
         };

@@ -13,7 +13,7 @@ internal static class StatusPatch
         SameInEssence(left, right) && SameMessages(left.Conditions, right.Conditions)
         && left.Endpoint == right.Endpoint && left.LastHandshakeTime == right.LastHandshakeTime && left.ConnectedNodes == right.ConnectedNodes;
 
-    /// <summary>Whether what people and programs wait for is the same: counters, times and the words of messages may differ.</summary>
+    /// <summary>Whether what people and programs wait for is the same: counters, times (but the first) and the words of messages may differ.</summary>
     public static bool SameInEssence(WireGuardPeerStatus left, WireGuardPeerStatus right) =>
         SameConditions(left.Conditions, right.Conditions) && left.ObservedGeneration == right.ObservedGeneration
         && left.Addresses.SequenceEqual(right.Addresses, StringComparer.Ordinal)
