@@ -44,7 +44,7 @@ internal sealed partial class MeshService
     private async Task HearAsync(
         IAsyncStreamReader<SharedAgents> requests, IServerStreamWriter<ShareReply> responses, CancellationToken cancellationToken)
     {
-        await FirstPlanAsync(cancellationToken); // links are kept of peers that are planned
+        await FirstPlanAsync(cancellationToken); // not many links are kept of peers that are not planned
         if (!await requests.MoveNext(cancellationToken))
             return;
 
