@@ -13,6 +13,7 @@ api_run() { local name=$1; shift; mesh_start "$name" net "$@"; }
 api_at() { in_ns net "$@"; }
 source e2e/apiserver.sh
 mesh_claim
+e2e/packages.sh prometheus:promtool
 api_prepare
 
 finish() {
@@ -304,6 +305,22 @@ wait_for 60 "WireGuardMesh is Ready" is True condition wgm default Ready status
 
 step "What crossed the underlay"
 mesh_captured 100
+
+step "Metrics are what docs/metrics.md says, and promtool has nothing to say"
+for i in a b; do in_ns net curl -fsS -m 30 "http://127.0.0.1:${metrics[$i]}/metrics" >"$MESH/operator-$i.metrics"; done
+mesh_metrics 1 >"$MESH/node1.metrics"
+for file in operator-a operator-b node1; do
+  promtool check metrics <"$MESH/$file.metrics" || fail "promtool complains of $file"
+done
+ok "promtool check metrics"
+cat "$MESH"/*.metrics | awk '/^# TYPE/ && $3 != "target_info" {print $3}' | sort -u >"$MESH/exposed"
+sed -n 's/^| `\(wgmesh_[a-z0-9_]*\)`.*/\1/p' docs/metrics.md | sort -u >"$MESH/documented"
+missing=$(comm -23 "$MESH/exposed" "$MESH/documented")
+[[ -z $missing ]] || fail "not in docs/metrics.md: $missing"
+# some appear only when something was dropped, refused, or failed
+stale=$(comm -13 "$MESH/exposed" "$MESH/documented" | grep -vE '_(drops|refused|reconcile_failures)_total$' || true)
+[[ -z $stale ]] || fail "in docs/metrics.md and not exposed: $stale"
+ok "$(wc -l <"$MESH/exposed") families, each in docs/metrics.md"
 
 step "As kubectl shows it"
 sed 's/^/   /' "$MESH/get-wgp"
