@@ -228,8 +228,8 @@ says twin kubectl get wgm default -o 'jsonpath={.status.conflicts}' || fail "the
 ok "the mesh lists the conflicts"
 # counters are written once a minute
 for i in laptop site node1; do wait_for 120 "the status of $i counts its sessions" says '^[1-3]/[1-3]$' field wgp "$i" '{.status.connectedNodes}'; done
-kubectl get wgp -o wide >"$MESH/get-wgp"
-kubectl describe wgp laptop twin >"$MESH/describe-wgp"
+shown() { printf '$ kubectl %s\n' "$*"; kubectl "$@"; echo; }
+for i in "get wgp" "get wgp -o wide" "get wgm -o wide" "describe wgp twin" "describe wgp laptop" "get events"; do shown $i; done >"$MESH/shown"
 wgmesh status >"$MESH/status"
 
 step "The leader is killed"
@@ -320,11 +320,6 @@ ok "$(wc -l <"$MESH/exposed") families of the operator's, each in docs/metrics.m
 step "What crossed the underlay"
 mesh_captured 100
 
-step "As kubectl shows it"
-sed 's/^/   /' "$MESH/get-wgp"
-sed 's/^/   /' "$MESH/describe-wgp"
-sed 's/^/   /' "$MESH/status"
-kubectl get wgp | sed 's/^/   /'
-kubectl get wgm -o wide | sed 's/^/   /'
-kubectl get events --all-namespaces | sed 's/^/   /'
+step "As kubectl showed it amid the conflicts"
+sed 's/^/   /' "$MESH/shown" "$MESH/status"
 printf '\n%sall of it holds%s\n' "$green" "$plain"
