@@ -1,0 +1,55 @@
+using System.Collections.Immutable;
+using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Reconciling;
+using WgMesh.Operator.State;
+using static WgMesh.Operator.Tests.Planning.Clusters;
+
+namespace WgMesh.Operator.Tests.Reconciling;
+
+public sealed class GatewayChoiceTests
+{
+    private static readonly ImmutableArray<string> Gateways = ["a", "b", "c"];
+
+    [Theory]
+    // agents: what a, b and c say of their link to the device: up, down, idle, silent (no report yet), gone (not connected)
+    [InlineData(null, "idle idle idle", "a")]  // the first by name
+    [InlineData(null, "gone idle idle", "b")]
+    [InlineData(null, "idle idle up", "c")]    // the one that the device uses
+    [InlineData("b", "up up idle", "b")]       // stays with one that is up
+    [InlineData("b", "idle idle idle", "b")]   // a quiet one is not a broken one
+    [InlineData("b", "silent silent silent", "b")]
+    [InlineData("b", "up idle idle", "a")]     // the device went elsewhere
+    [InlineData("b", "idle down up", "c")]
+    [InlineData("b", "idle down idle", "a")]
+    [InlineData("b", "down down down", "b")]   // nobody is better
+    [InlineData("b", "idle gone idle", "a")]
+    [InlineData("b", "gone gone up", "c")]
+    [InlineData("b", "gone gone down", "c")]   // an agent at least
+    [InlineData("b", "gone gone gone", "b")]
+    [InlineData("x", "idle idle idle", "a")]   // it is no gateway any more
+    [InlineData("x", "gone gone gone", "a")]
+    public void The_gateway_is_the_one_that_the_device_uses(string? current, string states, string expected) =>
+        Assert.Equal(expected, GatewayChoice.Choose("device", Gateways, current, Agents(states), haveAgentsHadTime: true));
+
+    [Theory]
+    [InlineData("b", "idle gone idle", "b")]   // its agent may be about to come
+    [InlineData("b", "up gone idle", "a")]     // the device is elsewhere, that is sure
+    [InlineData("x", "gone gone gone", "a")]
+    public void A_new_leader_does_not_move_what_it_only_has_not_heard_of(string? current, string states, string expected) =>
+        Assert.Equal(expected, GatewayChoice.Choose("device", Gateways, current, Agents(states), haveAgentsHadTime: false));
+
+    [Fact]
+    public void Without_gateways_there_is_none() =>
+        Assert.Null(GatewayChoice.Choose("device", [], "a", Agents("up up up"), haveAgentsHadTime: true));
+
+    private static ImmutableDictionary<string, AgentStatus> Agents(string states) => states.Split(' ').Zip(Gateways).ToImmutableDictionary(
+        pair => pair.Second,
+        pair => new AgentStatus
+        {
+            Hello = new CheckedHello(pair.Second, Key(1), [], "1.0", VersionSet.One),
+            IsConnected = pair.First != "gone",
+            Report = pair.First == "silent" ? null : new AgentReport(1, 1420, [], pair.First is "up" or "down"
+                ? [new LinkStatus("another", LinkState.Up, 1, 1, "", 0, 0), new LinkStatus("device", pair.First == "up" ? LinkState.Up : LinkState.Down, 1, 1, "", 0, 0)]
+                : []),
+        });
+}
