@@ -43,12 +43,22 @@ internal static class GatewayChoice
 
         bool IsConnected(string node) => agents.TryGetValue(node, out var agent) && agent.IsConnected;
 
-        // an agent that has not said yet is not worse than one that has nothing to say
-        LinkState? StateOf(string node) =>
-            !agents.TryGetValue(node, out var agent) || !agent.IsConnected ? null
-            : agent.Report is { } report && LinkTally.Find(report, peer) is { } link ? link.State
-            : LinkState.Idle;
+        LinkState? StateOf(string node) => GatewayChoice.StateOf(peer, node, agents);
     }
+
+    /// <summary>
+    /// Whether the gateway may be the right one all the same: a device that starts calls its gateways one after the other, and they report one
+    /// after the other; the first to be up need not be the one that it uses.
+    /// </summary>
+    public static bool MayComeUp(
+        string peer, ImmutableArray<string> gateways, string? current, ImmutableDictionary<string, AgentStatus> agents) =>
+        current is not null && gateways.Contains(current, StringComparer.Ordinal) && StateOf(peer, current, agents) == LinkState.Idle;
+
+    // an agent that has not said yet is not worse than one that has nothing to say
+    private static LinkState? StateOf(string peer, string node, ImmutableDictionary<string, AgentStatus> agents) =>
+        !agents.TryGetValue(node, out var agent) || !agent.IsConnected ? null
+        : agent.Report is { } report && LinkTally.Find(report, peer) is { } link ? link.State
+        : LinkState.Idle;
 }
 
 /// <summary>Moves devices from gateway to gateway, by <c>status.gateway</c> of their peers: every replica plans with that.</summary>
@@ -67,7 +77,10 @@ internal sealed class Gateways(
     /// <summary>What was written and is not seen after so long is written again.</summary>
     private static readonly TimeSpan Unseen = TimeSpan.FromSeconds(10);
 
-    private readonly Dictionary<string, (string? Gateway, long At)> _written = new(StringComparer.Ordinal);
+    /// <summary>A gateway that may come up is given so long.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private readonly Dictionary<string, (string? Gateway, long At)> _written = new(StringComparer.Ordinal), _better = new(StringComparer.Ordinal);
 
     /// <summary>Works until cancelled.</summary>
     /// <param name="haveAgentsHadTime">Ends when all agents that are there can be expected to be connected.</param>
@@ -89,7 +102,7 @@ internal sealed class Gateways(
                     if (isDone && hadTime)
                         await changed.WaitAsync(ended);
                     else
-                        await changed.WaitAsync(Unseen, ended);
+                        await changed.WaitAsync(Patience, ended);
                 }
             });
     }
@@ -115,10 +128,19 @@ internal sealed class Gateways(
             if (chosen == stored)
             {
                 _written.Remove(peer.Name);
+                _better.Remove(peer.Name);
                 continue;
             }
 
             isDone = false;
+            if (GatewayChoice.MayComeUp(peer.Name, outcome.GatewayNodes, stored, known))
+            {
+                if (!_better.TryGetValue(peer.Name, out var better) || better.Gateway != chosen)
+                    _better[peer.Name] = better = (chosen, time.GetTimestamp());
+                if (time.GetElapsedTime(better.At) < Patience)
+                    continue;
+            }
+
             if (_written.TryGetValue(peer.Name, out var written) && written.Gateway == chosen && time.GetElapsedTime(written.At) < Unseen)
                 continue;
             _written[peer.Name] = (chosen, time.GetTimestamp());

@@ -38,6 +38,16 @@ public sealed class GatewayChoiceTests
     public void A_new_leader_does_not_move_what_it_only_has_not_heard_of(string? current, string states, string expected) =>
         Assert.Equal(expected, GatewayChoice.Choose("device", Gateways, current, Agents(states), haveAgentsHadTime: false));
 
+    [Theory]
+    [InlineData("b", "up idle idle", true)]    // its session may be the next to come
+    [InlineData("b", "up silent idle", true)]
+    [InlineData("b", "up down idle", false)]
+    [InlineData("b", "up gone idle", false)]
+    [InlineData("x", "up idle idle", false)]   // it is no gateway any more
+    [InlineData(null, "up idle idle", false)]
+    public void A_gateway_that_is_merely_quiet_is_not_left_in_haste(string? current, string states, bool mayComeUp) =>
+        Assert.Equal(mayComeUp, GatewayChoice.MayComeUp("device", Gateways, current, Agents(states)));
+
     [Fact]
     public void Without_gateways_there_is_none() =>
         Assert.Null(GatewayChoice.Choose("device", [], "a", Agents("up up up"), haveAgentsHadTime: true));
