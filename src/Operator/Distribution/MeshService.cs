@@ -56,10 +56,11 @@ internal sealed partial class MeshService(
     public override async Task WatchStatus(
         WatchStatusRequest request, IServerStreamWriter<MeshStatus> responseStream, ServerCallContext context)
     {
-        RequireTool(await AuthenticateAsync(context));
+        var caller = await AuthenticateAsync(context);
+        RequireTool(caller);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _streams.Ended);
         var guarding = UntilRefusedAsync(context, RequireTool, ended.Token);
-        var showing = ShowStatusAsync(responseStream, ended.Token);
+        var showing = ShowStatusAsync(caller, responseStream, ended.Token);
         var first = await Task.WhenAny(guarding, showing);
         await ended.CancelAsync();
         await Task.WhenAll(guarding, showing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -95,16 +96,29 @@ internal sealed partial class MeshService(
     }
 
     /// <summary>Shows the mesh until cancelled: as the leader sees it, who hears of every agent, or else as this replica does.</summary>
-    private async Task ShowStatusAsync(IServerStreamWriter<MeshStatus> responses, CancellationToken cancellationToken)
+    private async Task ShowStatusAsync(Caller caller, IServerStreamWriter<MeshStatus> responses, CancellationToken cancellationToken)
     {
+        LeaderView? failed = null; // who could not be asked last, and when
+        var failedAt = 0L;
+        string? complaint = null; // told once
         while (true)
         {
             var view = leader.View.Value;
-            if (view.Address is { } address && replicas is not null)
+            // replicas that take each other for the leader, or one itself, would ask without end
+            if (caller.IsReplica && !view.IsThis)
+                throw NotLeading();
+
+            if (view.Address is { } address && replicas is not null
+                && (view != failed || time.GetElapsedTime(failedAt) >= ReplicaLink.LastRetry))
             {
-                await RelayStatusAsync(address, replicas, responses, view, cancellationToken);
+                var reason = await RelayStatusAsync(address, replicas, responses, view, () => complaint = null, cancellationToken);
                 if (leader.View.Value != view)
                     continue;
+
+                if (reason != complaint)
+                    Log.StatusNotRelayed(_logger, address.Authority, reason);
+                complaint = reason;
+                (failed, failedAt) = (view, time.GetTimestamp());
             }
 
             // the leader cannot be asked: what is known here is better than nothing, until it is tried again
