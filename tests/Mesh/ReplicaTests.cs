@@ -142,6 +142,51 @@ public sealed class ReplicaTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_follower_asks_no_other_follower_for_another()
+    {
+        var (one, two) = (await StartAsync("one"), await StartAsync("two"));
+        one.FollowBlindly(one);
+        two.FollowBlindly(one);
+
+        Assert.Equal(("", ""), (await one.StatusAsync(), await two.StatusAsync()));
+        Assert.Equal((1, 1), (one.Relayed, two.Relayed));
+    }
+
+    [Fact]
+    public async Task A_leader_that_cannot_be_asked_for_the_status_is_not_asked_again_for_every_change()
+    {
+        var clock = new ManualTime();
+        var (one, two) = (await StartAsync("one"), await StartAsync("two", clock));
+        two.FollowBlindly(one); // which does not know that it leads
+
+        using var channel = two.Channel();
+        using var call = new Rpc.Mesh.MeshClient(channel).WatchStatus(
+            new Rpc.WatchStatusRequest(), new Metadata { { "authorization", $"Bearer {RunningReplica.AnyToken}" } }, DateTime.UtcNow + Patience);
+        var shown = "";
+        var watching = WatchAsync();
+        foreach (var node in (string[])["a", "b", "c"])
+        {
+            Start(node, two);
+            await UntilAsync(() => shown.EndsWith(node, StringComparison.Ordinal));
+        }
+
+        Assert.Equal(1, two.Relayed);
+        await UntilAsync(() =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return two.Relayed > 1;
+        });
+        call.Dispose();
+        await watching.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+
+        async Task WatchAsync()
+        {
+            while (await call.ResponseStream.MoveNext(CancellationToken.None))
+                shown = string.Join(' ', call.ResponseStream.Current.Peers.Where(peer => peer.AgentConnected).Select(peer => peer.Name));
+        }
+    }
+
+    [Fact]
     public async Task Only_a_replica_may_tell_of_agents_and_only_the_leader()
     {
         var (one, two) = (await StartAsync("one"), await StartAsync("two"));

@@ -26,6 +26,7 @@ internal sealed class RunningReplica : IAsyncDisposable
     private readonly X509Certificate2 _authority;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _writing;
+    private int _relayed;
 
     private RunningReplica(string name, SharedCluster cluster, X509Certificate2 authority, TimeProvider time)
     {
@@ -48,13 +49,19 @@ internal sealed class RunningReplica : IAsyncDisposable
         builder.Services.AddHostedService(provider => provider.GetRequiredService<PlanLoop>());
         builder.Services.AddSingleton(Leader.Elected());
         builder.Services.AddSingleton<IAuthenticator>(new Tokens());
-        builder.Services.AddSingleton(new ReplicaCredentials(() => [authority], () => ReplicaToken));
+        builder.Services.AddSingleton(new ReplicaCredentials(
+            () =>
+            {
+                Interlocked.Increment(ref _relayed);
+                return [authority];
+            },
+            () => ReplicaToken));
         builder.Services.AddHostedService(provider => new ReplicaLink(
             name,
             provider.GetRequiredService<Leader>(),
             provider.GetRequiredService<AgentRegistry>(),
             provider.GetRequiredService<PlanLoop>(),
-            provider.GetRequiredService<ReplicaCredentials>(),
+            new ReplicaCredentials(() => [authority], () => ReplicaToken),
             TimeProvider.System,
             NullLogger<ReplicaLink>.Instance));
         builder.Services.AddSingleton<MeshService>();
@@ -84,6 +91,12 @@ internal sealed class RunningReplica : IAsyncDisposable
 
     /// <summary>The lease is another's now, or this one's.</summary>
     public void Follow(RunningReplica leader) => Leader.Follow($"{leader.Name}_{leader.Address.Authority}", leader == this);
+
+    /// <summary>The lease is another's now, and this one does not know that it is its own if it is.</summary>
+    public void FollowBlindly(RunningReplica leader) => Leader.Follow($"{leader.Name}_{leader.Address.Authority}", isThis: false);
+
+    /// <summary>How many times it has called another for the mesh's status.</summary>
+    public int Relayed => Volatile.Read(ref _relayed);
 
     /// <summary>What this replica knows of its agents and those it was told of: "a b@two", those that are away in parentheses.</summary>
     public string Known => string.Join(' ', Registry.Agents.Value.OrderBy(agent => agent.Key, StringComparer.Ordinal).Select(agent =>

@@ -24,7 +24,8 @@ internal sealed class OperatorLink(
 {
     internal static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
 
-    // a stream that lived this long was healthy: what ended it is a new trouble
+    // a stream that lived this long was healthy: what ended it is a new trouble, if it is one (a token that is over ends its stream with a
+    // refusal, and the next one is in the file by then)
     internal static readonly TimeSpan Healthy = TimeSpan.FromSeconds(30);
 
     private int _stream;
@@ -42,21 +43,27 @@ internal sealed class OperatorLink(
             var end = await CallAsync(address, stop);
             stop.ThrowIfCancellationRequested();
 
+            var wait = TimeSpan.Zero;
+            if (time.GetElapsedTime(start) >= Healthy)
+            {
+                // no failure yet: it is called again at once, and what that says counts
+                backoff.Reset();
+                (failures, refusals) = (0, 0);
+                end = end with { Refused = false };
+            }
+            else
+            {
+                failures++;
+                refusals += end.Refused ? 1 : 0;
+            }
+
             status.Update(s => s with
             {
                 Operator = end.Refused ? OperatorConnection.Refused : OperatorConnection.Disconnected,
                 OperatorError = end.Error,
             });
-            if (time.GetElapsedTime(start) >= Healthy)
-            {
-                backoff.Reset();
-                (failures, refusals) = (0, 0);
-            }
 
             // each address is tried once before any waiting: with two operators, one that goes away is not missed
-            failures++;
-            refusals += end.Refused ? 1 : 0;
-            var wait = TimeSpan.Zero;
             if (failures == operators.Length)
             {
                 wait = refusals == operators.Length ? backoff.Slow() : backoff.Next();

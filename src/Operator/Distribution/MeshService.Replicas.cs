@@ -78,12 +78,15 @@ internal sealed partial class MeshService
     }
 
     /// <summary>Passes on the mesh as the leader shows it, for as long as it leads and can be asked.</summary>
-    private async Task RelayStatusAsync(
+    /// <param name="relayed">Called for all that is passed on.</param>
+    /// <returns>Why it ended.</returns>
+    private async Task<string> RelayStatusAsync(
         Uri address,
         ReplicaCredentials credentials,
         WatchStatusRequest request,
         IServerStreamWriter<MeshStatus> responses,
         LeaderView view,
+        Action relayed,
         CancellationToken cancellationToken)
     {
         using var changed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -96,14 +99,17 @@ internal sealed partial class MeshService
             while (true)
             {
                 var reading = call.ResponseStream.MoveNext(changed.Token);
-                if (await Task.WhenAny(reading, changing) == changing || !await reading)
-                    return;
+                if (await Task.WhenAny(reading, changing) == changing)
+                    return "another leads";
+                if (!await reading)
+                    return "it ended the stream";
                 await responses.WriteAsync(call.ResponseStream.Current, cancellationToken);
+                relayed();
             }
         }
         catch (Exception e) when (e is not OutOfMemoryException && !cancellationToken.IsCancellationRequested)
         {
-            Log.StatusNotRelayed(_logger, address.Authority, e is RpcException rpc ? $"{rpc.StatusCode}: {rpc.Status.Detail}" : e.Message);
+            return e is RpcException rpc ? $"{rpc.StatusCode}: {rpc.Status.Detail}" : e.Message;
         }
         finally
         {

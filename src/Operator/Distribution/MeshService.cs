@@ -59,7 +59,8 @@ internal sealed partial class MeshService(
     public override async Task WatchStatus(
         WatchStatusRequest request, IServerStreamWriter<MeshStatus> responseStream, ServerCallContext context)
     {
-        RequireTool(await AuthenticateAsync(context));
+        var caller = await AuthenticateAsync(context);
+        RequireTool(caller);
         if (request.LinksOf.Count > StatusView.MostLinksOf)
         {
             throw new RpcException(new Status(StatusCode.InvalidArgument,
@@ -68,7 +69,7 @@ internal sealed partial class MeshService(
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _streams.Ended);
         var guarding = UntilRefusedAsync(context, RequireTool, ended.Token);
-        var showing = ShowStatusAsync(request, responseStream, ended.Token);
+        var showing = ShowStatusAsync(caller, request, responseStream, ended.Token);
         var first = await Task.WhenAny(guarding, showing);
         await ended.CancelAsync();
         await Task.WhenAll(guarding, showing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -105,17 +106,30 @@ internal sealed partial class MeshService(
 
     /// <summary>Shows the mesh until cancelled: as the leader sees it, who hears of every agent, or else as this replica does.</summary>
     private async Task ShowStatusAsync(
-        WatchStatusRequest request, IServerStreamWriter<MeshStatus> responses, CancellationToken cancellationToken)
+        Caller caller, WatchStatusRequest request, IServerStreamWriter<MeshStatus> responses, CancellationToken cancellationToken)
     {
         var linksOf = request.LinksOf.ToHashSet(StringComparer.Ordinal);
+        LeaderView? failed = null; // who could not be asked last, and when
+        var failedAt = 0L;
+        string? complaint = null; // told once
         while (true)
         {
             var view = leader.View.Value;
-            if (view.Address is { } address && replicas is not null)
+            // replicas that take each other for the leader, or one itself, would ask without end
+            if (caller.IsReplica && !view.IsThis)
+                throw NotLeading();
+
+            if (view.Address is { } address && replicas is not null
+                && (view != failed || time.GetElapsedTime(failedAt) >= ReplicaLink.LastRetry))
             {
-                await RelayStatusAsync(address, replicas, request, responses, view, cancellationToken);
+                var reason = await RelayStatusAsync(address, replicas, request, responses, view, () => complaint = null, cancellationToken);
                 if (leader.View.Value != view)
                     continue;
+
+                if (reason != complaint)
+                    Log.StatusNotRelayed(_logger, address.Authority, reason);
+                complaint = reason;
+                (failed, failedAt) = (view, time.GetTimestamp());
             }
 
             // the leader cannot be asked: what is known here is better than nothing, until it is tried again

@@ -254,6 +254,40 @@ public sealed class OperatorLinkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_stream_that_ends_with_its_token_is_opened_again_at_once_with_the_next_one()
+    {
+        var (@operator, stream) = await Connected(Config(5, Node("b")));
+        var updates = _plane.Updates.Count;
+        _time.Advance(OperatorLink.Healthy);
+        File.WriteAllText(_folder.File("token"), "rotated");
+
+        stream.End(new Status(StatusCode.Unauthenticated, "the token expired"));
+
+        // no time passes
+        var next = await @operator.NextStreamAsync();
+        await next.SendAsync(Config(1, Node("b")));
+        await Wait.Until(() => next.Reports is [.., { AppliedRevision: 1 }]);
+        Assert.Equal([$"Bearer {Token}", "Bearer rotated"], @operator.Tokens);
+        Assert.Equal(updates, _plane.Updates.Count);
+        Assert.DoesNotContain(_log.Lines, line => line.Level == Microsoft.Extensions.Logging.LogLevel.Error);
+    }
+
+    [Fact]
+    public async Task An_operator_that_refuses_again_after_a_healthy_stream_is_called_again_slowly()
+    {
+        var (@operator, stream) = await Connected(Config(5, Node("b")));
+        _time.Advance(OperatorLink.Healthy);
+        @operator.Refusal = new Status(StatusCode.Unauthenticated, "because");
+
+        stream.End(@operator.Refusal);
+
+        // no time passes
+        await Wait.Until(() => _status.Current.Operator == OperatorConnection.Refused);
+        await Wait.Until(() => _time.Waits.Any(wait => wait >= Backoff.Most / 2 && wait < Backoff.Most));
+        Assert.Equal(2, @operator.Tokens.Count);
+    }
+
+    [Fact]
     public async Task The_token_is_read_again_for_every_call()
     {
         var (@operator, stream) = await Connected(Config(5));

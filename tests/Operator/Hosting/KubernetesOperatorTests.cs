@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
+using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Tests.Distribution;
 using WgMesh.Operator.Tests.Trust;
@@ -140,9 +141,23 @@ public sealed class KubernetesOperatorTests(WgMeshCluster cluster) : IAsyncLifet
             await UntilAsync(async () => await FindAsync("wireguardpeers/node-b") is null);
         }
 
+        // what an operator before has told of is counted on
+        var about = new Node { Metadata = { Name = "node-a", Uid = "of-node-a" } };
+        await TellAsync(running, 1);
         await running.StopAsync();
+        var next = await StartAsync("two");
+        await TellAsync(next, 2);
+        await next.StopAsync();
+
         Assert.Empty(answers.Refused);
         Assert.True(answers.Count > 20, $"only {answers.Count} answers were seen");
+
+        async Task TellAsync(KubernetesOperator teller, int count)
+        {
+            teller.Services.GetRequiredService<EventRecorder>().Record(about, true, "Told", "The same words.");
+            await UntilAsync(async () => (await cluster.Server.FindAsync("/api/v1/namespaces/default/events"))!["items"]!.AsArray()
+                .Any(item => item!["reason"]?.GetValue<string>() == "Told" && item["count"]?.GetValue<int>() == count));
+        }
     }
 
     private static async Task<bool> IsInOutageAsync(KubernetesOperator running) => (await running.MetricsAsync()).Split('\n')

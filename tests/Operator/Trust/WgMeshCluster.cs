@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 using WgMesh.Crds;
 using WgMesh.Kubernetes;
@@ -25,6 +26,10 @@ public sealed class WgMeshCluster : IAsyncLifetime
             await Server.InstallAsync(Documents(CrdYaml.Generate(CrdYaml.Oldest)));
             foreach (var item in Documents(await File.ReadAllTextAsync(RootFile("e2e/kubernetes/rbac.yaml"))))
                 await Server.SendAsync(HttpMethod.Post, PathOf(item), item);
+
+            // the server's authorizer learns of roles and bindings by watching them; it has each of them whole or not at all
+            await UntilMayAsync("create", "authorization.k8s.io", "subjectaccessreviews");
+            await UntilMayAsync("create", "", "secrets", Namespace);
         }
         catch
         {
@@ -55,6 +60,27 @@ public sealed class WgMeshCluster : IAsyncLifetime
     /// <summary>Deletes a pod at once, as if its node had let it go.</summary>
     public Task DeletePodAsync(string name) => Server.SendAsync(
         HttpMethod.Delete, $"/api/v1/namespaces/{Namespace}/pods/{name}", new JsonObject { ["gracePeriodSeconds"] = 0 });
+
+    /// <summary>Waits until the operator's account may do this.</summary>
+    private async Task UntilMayAsync(string verb, string group, string resource, string? space = null)
+    {
+        var question = new JsonObject
+        {
+            ["spec"] = new JsonObject
+            {
+                ["user"] = $"system:serviceaccount:{Namespace}:{OperatorAccount}",
+                ["resourceAttributes"] = new JsonObject { ["verb"] = verb, ["group"] = group, ["resource"] = resource, ["namespace"] = space },
+            },
+        };
+        for (var waited = Stopwatch.StartNew(); ; await Task.Delay(50))
+        {
+            var answer = await Server.SendAsync(HttpMethod.Post, "/apis/authorization.k8s.io/v1/subjectaccessreviews", question);
+            if (answer["status"]!["allowed"]!.GetValue<bool>())
+                return;
+            if (waited.Elapsed > TimeSpan.FromSeconds(60))
+                throw new TimeoutException($"The operator's account may not {verb} {resource}: {answer["status"]}");
+        }
+    }
 
     private static IEnumerable<JsonObject> Documents(string yaml) =>
         ManifestFile.Parse("test.yaml", yaml).Manifests.Select(manifest => manifest.Content.DeepClone().AsObject());
