@@ -142,6 +142,12 @@ internal sealed class Membership
             {
                 member.Refuse(PeerReason.UnknownNode, $"spec.nodeName: there is no Node {name}");
             }
+            else if (!peer.HasKey)
+            {
+                // served, it would have every agent refuse its configuration as a whole
+                member.Refuse(PeerReason.Invalid,
+                    $"spec.publicKey: is missing; write the key that Node {name} is to have, or remove the object: the operator makes the peers of nodes itself");
+            }
             else if (node.Peer is { } pin)
             {
                 member.Refuse(PeerReason.PinnedTwice,
@@ -162,6 +168,10 @@ internal sealed class Membership
                 node.Generation = peer.Generation;
                 return true;
             }
+        }
+        else if (!peer.HasKey)
+        {
+            member.Refuse(PeerReason.Invalid, "spec.publicKey: is missing; write what `wg pubkey` prints on the device");
         }
         else if (peer.PresharedKey is { } reference)
         {
