@@ -8,12 +8,6 @@ namespace WgMesh.Crds;
 /// <summary>The custom resources as the API server's client reads and writes them.</summary>
 public static class CustomResources
 {
-    /// <summary>Peers that hold to the schema of today.</summary>
-    public static ResourceType<WireGuardPeer> Peers { get; } = Type("WireGuardPeer", "wireguardpeers", CrdsJson.Default.WireGuardPeer);
-
-    /// <summary>Settings that hold to the schema of today.</summary>
-    public static ResourceType<WireGuardMesh> Meshes { get; } = Type("WireGuardMesh", "wireguardmeshes", CrdsJson.Default.WireGuardMesh);
-
     /// <summary>Peers as they are stored, perhaps since before the schema of today.</summary>
     public static ResourceType<StoredResource> StoredPeers { get; } = Type("WireGuardPeer", "wireguardpeers", CrdsJson.Default.StoredResource);
 

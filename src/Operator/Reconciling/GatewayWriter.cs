@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using WgMesh.Crds;
 using WgMesh.Kubernetes;
@@ -9,50 +8,8 @@ using WgMesh.Operator.Telemetry;
 
 namespace WgMesh.Operator.Reconciling;
 
-/// <summary>Which gateway the other nodes reach a device through: the one that the device really uses.</summary>
-internal static class GatewayChoice
-{
-    /// <summary>
-    /// Stays with a gateway for as long as its agent is connected and its link to the device is up, or merely idle while no other gateway's is up.
-    /// Else takes one whose link is up, else one whose agent is connected, the first by name each.
-    /// </summary>
-    /// <param name="peer">The device.</param>
-    /// <param name="gateways">The nodes that admit it, ordered by name.</param>
-    /// <param name="current">The gateway now; null: none yet.</param>
-    /// <param name="haveAgentsHadTime">If not, an agent that is not connected may be about to come.</param>
-    /// <returns>Null: there is none.</returns>
-    public static string? Choose(
-        string peer,
-        ImmutableArray<string> gateways,
-        string? current,
-        ImmutableDictionary<string, AgentStatus> agents,
-        bool haveAgentsHadTime)
-    {
-        var isStill = current is not null && gateways.Contains(current, StringComparer.Ordinal);
-        var firstUp = gateways.FirstOrDefault(node => StateOf(node) == LinkState.Up);
-        if (isStill && (StateOf(current!) == LinkState.Up || (StateOf(current!) == LinkState.Idle && firstUp is null)))
-            return current;
-        if (firstUp is not null)
-            return firstUp;
-        if (isStill && !haveAgentsHadTime && !IsConnected(current!))
-            return current;
-
-        return gateways.FirstOrDefault(node => StateOf(node) == LinkState.Idle)
-            ?? (isStill && IsConnected(current!) ? current : gateways.FirstOrDefault(IsConnected))
-            ?? (isStill ? current : gateways.FirstOrDefault());
-
-        bool IsConnected(string node) => agents.TryGetValue(node, out var agent) && agent.IsConnected;
-
-        // an agent that has not said yet is not worse than one that has nothing to say
-        LinkState? StateOf(string node) =>
-            !agents.TryGetValue(node, out var agent) || !agent.IsConnected ? null
-            : agent.Report is { } report && LinkTally.Find(report, peer) is { } link ? link.State
-            : LinkState.Idle;
-    }
-}
-
 /// <summary>Moves devices from gateway to gateway, by <c>status.gateway</c> of their peers: every replica plans with that.</summary>
-internal sealed class Gateways(
+internal sealed class GatewayWriter(
     KubernetesCluster cluster,
     Latest<PublishedPlan> plans,
     AgentRegistry agents,
@@ -62,12 +19,17 @@ internal sealed class Gateways(
     TimeProvider time,
     ILogger logger)
 {
+    private const int Writers = 8;
+
+    /// <summary>Looking at a large mesh takes no more than a twentieth of the time.</summary>
+    private const int Share = 20;
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     /// <summary>What was written and is not seen after so long is written again.</summary>
     private static readonly TimeSpan Unseen = TimeSpan.FromSeconds(10);
 
-    private readonly Dictionary<string, (string? Gateway, long At)> _written = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Device> _devices = new(StringComparer.Ordinal);
 
     /// <summary>Works until cancelled.</summary>
     /// <param name="haveAgentsHadTime">Ends when all agents that are there can be expected to be connected.</param>
@@ -81,24 +43,35 @@ internal sealed class Gateways(
             ended => agents.Agents.FollowAsync(_ => changed.Raise(), ended),
             async ended =>
             {
+                await haveAgentsHadTime.WaitAsync(ended);
+                changed.Raise();
+                await Task.Delay(Timeout.Infinite, ended);
+            },
+            async ended =>
+            {
                 while (true)
                 {
-                    var hadTime = haveAgentsHadTime.IsCompleted;
-                    var isDone = await ChooseAsync(hadTime, ended);
-                    await Task.Delay(Pause, time, ended);
-                    if (isDone && hadTime)
+                    var started = TimeProvider.System.GetTimestamp();
+                    var open = Choose(haveAgentsHadTime.IsCompleted);
+                    var rest = TimeProvider.System.GetElapsedTime(started) * Share;
+                    var due = open.FindAll(one => one.Device.Due(one.Chosen, time) <= TimeSpan.Zero);
+                    await Parallel.ForEachAsync(due, new ParallelOptions { MaxDegreeOfParallelism = Writers, CancellationToken = ended },
+                        async (one, cancellation) => one.Device.Wrote(one.Chosen, await StoreAsync(one, cancellation), time));
+
+                    await Task.Delay(rest > Pause ? rest : Pause, time, ended);
+                    if (open.Count == 0)
                         await changed.WaitAsync(ended);
-                    else
-                        await changed.WaitAsync(Unseen, ended);
+                    else if (open.Min(one => one.Device.Due(one.Chosen, time)) is var wait && wait > TimeSpan.Zero)
+                        await changed.WaitAsync(wait, ended);
                 }
             });
     }
 
-    /// <summary>Whether every choice is stored.</summary>
-    private async Task<bool> ChooseAsync(bool haveAgentsHadTime, CancellationToken cancellationToken)
+    /// <summary>The choices that are not stored.</summary>
+    private List<Move> Choose(bool haveAgentsHadTime)
     {
         var (view, plan, known) = (cluster.View.Value, plans.Value.Plan, agents.Agents.Value);
-        var isDone = true;
+        var open = new List<Move>();
         foreach (var outcome in plan.Outcomes)
         {
             if (!view.Peers.TryGetValue(outcome.Name, out var peer) || peer.Owner is not null || outcome.Node is not null)
@@ -111,25 +84,24 @@ internal sealed class Gateways(
             if (outcome.GatewayNodes.IsEmpty && stored is null)
                 continue;
 
-            var chosen = GatewayChoice.Choose(peer.Name, outcome.GatewayNodes, stored, known, haveAgentsHadTime);
+            if (!_devices.TryGetValue(peer.Name, out var device) || device.Uid != peer.Uid)
+                _devices[peer.Name] = device = new Device(peer.Uid);
+            var chosen = GatewayChoice.Choose(peer.Name, outcome.GatewayNodes, stored, device.Tried, known, haveAgentsHadTime);
             if (chosen == stored)
-            {
-                _written.Remove(peer.Name);
-                continue;
-            }
-
-            isDone = false;
-            if (_written.TryGetValue(peer.Name, out var written) && written.Gateway == chosen && time.GetElapsedTime(written.At) < Unseen)
-                continue;
-            _written[peer.Name] = (chosen, time.GetTimestamp());
-            await StoreAsync(peer, stored, chosen, cancellationToken);
+                device.IsStored();
+            else
+                open.Add(new Move(device, peer, stored, chosen));
         }
 
-        return isDone;
+        foreach (var name in _devices.Keys.Where(name => !view.Peers.ContainsKey(name)).ToList())
+            _devices.Remove(name);
+        return open;
     }
 
-    private async Task StoreAsync(StoredPeer peer, string? before, string? chosen, CancellationToken cancellationToken)
+    /// <summary>Whether it was written.</summary>
+    private async Task<bool> StoreAsync(Move move, CancellationToken cancellationToken)
     {
+        var (_, peer, before, chosen) = move;
         try
         {
             var status = new JsonObject();
@@ -141,12 +113,44 @@ internal sealed class Gateways(
         {
             metrics.ReconcileFailed("gateways");
             Log.ReconcileFailed(logger, $"the gateway of WireGuardPeer {peer.Name}", e.Message);
-            return;
+            return false;
         }
 
         if (before is null || chosen is null)
-            return;
+            return true;
         events.Record(peer.Object, isWarning: false, "GatewayChanged", $"Other nodes reach the device through node {chosen} now, and no longer through {before}");
         Log.GatewayChanged(logger, peer.Name, before, chosen);
+        return true;
+    }
+
+    /// <summary>A device is to be moved.</summary>
+    private sealed record Move(Device Device, StoredPeer Peer, string? Before, string? Chosen);
+
+    /// <summary>What is remembered of a device.</summary>
+    private sealed class Device(string uid)
+    {
+        private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(250);
+
+        private string? _gateway;
+        private long _at;
+        private TimeSpan _wait; // zero: nothing was written
+        private bool _hasFailed;
+
+        public string Uid { get; } = uid;
+
+        public HashSet<string> Tried { get; } = new(StringComparer.Ordinal);
+
+        /// <summary>How long it is until this is to be written.</summary>
+        public TimeSpan Due(string? gateway, TimeProvider time) =>
+            _wait == TimeSpan.Zero || (!_hasFailed && _gateway != gateway) ? TimeSpan.Zero : _wait - time.GetElapsedTime(_at);
+
+        /// <summary>What was written is seen after a moment; what failed is tried again after a delay that doubles.</summary>
+        public void Wrote(string? gateway, bool isWritten, TimeProvider time)
+        {
+            var next = !_hasFailed ? FirstDelay : _wait * 2 < Unseen ? _wait * 2 : Unseen;
+            (_gateway, _at, _hasFailed, _wait) = (gateway, time.GetTimestamp(), !isWritten, isWritten ? Unseen : next);
+        }
+
+        public void IsStored() => (_wait, _hasFailed) = (TimeSpan.Zero, false);
     }
 }

@@ -120,6 +120,10 @@ internal sealed class NodePeers(
         // a peer that the schema of today does not take could not be written either: its node's agent tells it all anew; once, for it may not help
         if (peer is { Owner: not null } && (node is null || !peer.IsOf(node) || (peer.Spec is null && _remade.TryAdd(name, peer.Uid))))
         {
+            // the informers do not keep step; when that of the nodes has caught up, the name comes again
+            if ((node is null || !peer.IsOf(node)) && await api.FindNodeAsync(name, cancellationToken) is { } found && peer.IsOf(found))
+                return;
+
             await api.DeleteNodePeerAsync(peer, cancellationToken);
             Log.NodePeerDeleted(logger, name, node is null ? "its node is gone" : peer.IsOf(node) ? "it cannot be used" : "its node was made anew");
             return;
@@ -142,6 +146,9 @@ internal sealed class NodePeers(
             await CreateAsync(node, cancellationToken);
         else if (peer is { Owner: not null, Spec: not null })
             await ApplyAsync(peer, cancellationToken);
+        else if (peer is { Owner: null, Record: { HasKey: false } record } && record.NodeName == name)
+            events.Record(node, isWarning: true, PeerReason.Invalid,
+                $"WireGuardPeer {name} takes the place of this node's and has no spec.publicKey: write one, or delete it, so that the node can join the mesh");
         else if (peer.Owner is null && peer.Record?.NodeName != name)
             events.Record(node, isWarning: true, PeerReason.NameTaken,
                 $"WireGuardPeer {name} is not this node's, and takes its name: give it another name, so that the node can join the mesh");
@@ -152,7 +159,7 @@ internal sealed class NodePeers(
     {
         pin = null;
         if (!plans.Value.Plan.Nodes.TryGetValue(node, out var plan))
-            return view.State.Peers.Any(peer => peer.NodeName == node);
+            return view.State.Peers.Any(peer => peer.NodeName == node && peer.HasKey);
         if (plan.PinnedBy is not { } name)
             return false;
 

@@ -42,6 +42,9 @@ internal sealed class LeadingReplica : IAsyncDisposable
 
     public WriteCounter Writes { get; } = new();
 
+    /// <summary>What the clock says of the lease, whether or not the term was ended.</summary>
+    public bool HasLease { get; set; } = true;
+
     public MeshPlan Plan => Plans.Value.Plan;
 
     /// <summary>Starts a replica that follows the cluster, and plans.</summary>
@@ -67,7 +70,7 @@ internal sealed class LeadingReplica : IAsyncDisposable
     {
         _term = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
         var reconciler = new Reconciler(
-            _client, Cluster, Plans, Agents, _events, _metrics, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>());
+            _client, Cluster, Plans, Agents, _events, _metrics, () => HasLease, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>());
         _leading = Task.Run(() => reconciler.RunAsync(_term.Token));
     }
 
