@@ -31,6 +31,8 @@ internal sealed class NodePeers(
 
     private readonly WorkQueue<string> _queue = new(time);
     private readonly ConcurrentDictionary<string, string> _remade = new(StringComparer.Ordinal); // the uid of what could not be used, by name
+    private readonly ConcurrentDictionary<string, string> _kept = new(StringComparer.Ordinal);   // endpoints that people wrote, by name
+    private readonly ConcurrentDictionary<string, string> _pinned = new(StringComparer.Ordinal); // by whom nodes are known to be pinned
 
     /// <summary>Works until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => Together.RunAsync(
@@ -130,9 +132,16 @@ internal sealed class NodePeers(
         }
 
         if (node is null)
+        {
+            _kept.TryRemove(name, out _);
+            _pinned.TryRemove(name, out _);
             return;
+        }
+
         if (IsPinned(name, view, out var pin))
         {
+            if (pin is not null)
+                TellOfPin(node, pin);
             if (peer is { Owner: not null } && pin is not null && HasAddressesOf(pin, peer))
             {
                 await api.DeleteNodePeerAsync(peer, cancellationToken);
@@ -142,6 +151,7 @@ internal sealed class NodePeers(
             return;
         }
 
+        _pinned.TryRemove(name, out _);
         if (peer is null)
             await CreateAsync(node, cancellationToken);
         else if (peer is { Owner: not null, Spec: not null })
@@ -167,6 +177,18 @@ internal sealed class NodePeers(
         return true;
     }
 
+    // who pins a node gets what the others send to it: whoever looks at the node is to see that. Once, and not with each of its heartbeats
+    private void TellOfPin(Node node, StoredPeer pin)
+    {
+        var key = pin.Record!.PublicKey.ToString();
+        var told = $"{pin.Uid} {key}";
+        if (_pinned.TryGetValue(node.Metadata.Name, out var before) && before == told)
+            return;
+        _pinned[node.Metadata.Name] = told;
+        events.Record(node, isWarning: false, "KeyPinned",
+            $"WireGuardPeer {pin.Name} pins this node's key to {key}: the mesh takes no other from the node's agent, and sends to who holds it");
+    }
+
     // nothing renumbers: the addresses are moved first
     private static bool HasAddressesOf(StoredPeer pin, StoredPeer own) => own.Allocated.All(pin.Allocated.Contains);
 
@@ -186,11 +208,18 @@ internal sealed class NodePeers(
 
         var key = hello.PublicKey.ToString();
         var spec = peer.Spec!;
-        if (spec.PublicKey == key && spec.Endpoint?.ToString() == EndpointOf(hello)?.ToString()
+        var endpoint = EndpointOf(hello)?.ToString();
+        var stored = spec.Endpoint?.ToString();
+        if (spec.PublicKey == key && (stored == endpoint || (endpoint is null && _kept.TryGetValue(peer.Name, out var kept) && kept == stored))
             && spec.ProtocolVersions.SequenceEqual(hello.Versions.Numbers.Select(version => (int)version)))
             return;
 
-        await api.ApplyNodePeerAsync(peer.Object.Metadata, SpecOf(hello), cancellationToken);
+        var written = await api.ApplyNodePeerAsync(peer.Object.Metadata, SpecOf(hello), cancellationToken);
+        // what is still there is somebody else's field: their endpoint holds for as long as the agent announces none
+        if (endpoint is null && written.ReadPeer((_, _) => { })?.Endpoint?.ToString() is { } theirs)
+            _kept[peer.Name] = theirs;
+        else
+            _kept.TryRemove(peer.Name, out _);
         if (spec.PublicKey is not { } before || before == key)
             return;
         events.Record(peer.Object, isWarning: false, "KeyChanged", $"The agent of node {peer.Name} has a new public key: {key}");
