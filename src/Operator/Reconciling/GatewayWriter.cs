@@ -127,7 +127,7 @@ internal sealed class GatewayWriter(
     private sealed record Move(Device Device, StoredPeer Peer, string? Before, string? Chosen);
 
     /// <summary>What is remembered of a device.</summary>
-    private sealed class Device(string uid)
+    internal sealed class Device(string uid)
     {
         private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(250);
 

@@ -79,6 +79,31 @@ public class GatewayChoiceTests
     }
 
     [Fact]
+    public void A_choice_that_was_written_is_waited_for_and_one_that_failed_is_tried_again_after_a_delay_that_doubles()
+    {
+        var time = new ManualTime();
+        var device = new GatewayWriter.Device("uid");
+        Assert.Equal(TimeSpan.Zero, device.Due("a", time));
+
+        device.Wrote("a", isWritten: true, time);
+        Assert.Equal(TimeSpan.FromSeconds(10), device.Due("a", time));
+        Assert.Equal(TimeSpan.Zero, device.Due("b", time)); // another choice does not wait
+
+        var delays = new List<double>();
+        for (var i = 0; i < 8; i++)
+        {
+            device.Wrote("b", isWritten: false, time);
+            delays.Add(device.Due("a", time).TotalSeconds);
+            time.Advance(device.Due("b", time));
+            Assert.Equal(TimeSpan.Zero, device.Due("b", time));
+        }
+
+        Assert.Equal([0.25, 0.5, 1, 2, 4, 8, 10, 10], delays);
+        device.IsStored();
+        Assert.Equal(TimeSpan.Zero, device.Due("c", time));
+    }
+
+    [Fact]
     public void An_agent_that_has_not_reported_yet_counts_as_idle() =>
         Assert.Equal("b", GatewayChoice.Choose("camera", ["a", "b"], "b", _tried,
             ImmutableDictionary<string, AgentStatus>.Empty.Add("b", AgentOf("b", null) with { Report = null }), haveAgentsHadTime: true));
