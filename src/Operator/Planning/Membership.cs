@@ -158,10 +158,6 @@ internal sealed class Membership
                 member.Refuse(PeerReason.Invalid,
                     "spec.presharedKeySecretRef: a node's peer has none: a preshared key belongs to one pair of peers; remove it");
             }
-            else if (peer.GatewaySelector is not null)
-            {
-                member.Refuse(PeerReason.Invalid, "spec.gateways: a node's peer has none: every node has a tunnel to it; remove it");
-            }
             else
             {
                 (node.Peer, node.Name, node.PublicKey, node.KeySince) = (peer, peer.Name, peer.PublicKey, peer.Created);

@@ -50,7 +50,7 @@ public class PlannerProperties
         {
             NodeName = node,
             PresharedKey = secret,
-            GatewaySelector = gateways.Count == 0 ? null : Labels([.. gateways]),
+            GatewaySelector = gateways.Count == 0 || node is not null ? null : Labels([.. gateways]),
             Generation = generation,
         };
 
