@@ -13,6 +13,7 @@ api_run() { local name=$1; shift; mesh_start "$name" net "$@"; }
 api_at() { in_ns net "$@"; }
 source e2e/apiserver.sh
 mesh_claim
+e2e/packages.sh prometheus:promtool
 api_prepare
 
 finish() {
@@ -180,8 +181,9 @@ spec:
 Y
 wait_for 60 "it has a gateway" says '^node[12]$' field wgp site '{.status.gateway}'
 device site site 10.98.0.1/24
+site_reaches() { device_config site site && mesh_ping site "10.244.$1.10"; } # N: as it is configured now
+for i in 1 2 3; do wait_for 60 "site -> pod$i" site_reaches "$i"; done
 for i in 1 2 3; do wait_for 60 "pod$i -> site" mesh_ping "pod$i" 10.98.0.1; done
-for i in 1 2 3; do wait_for 60 "site -> pod$i" mesh_ping site "10.244.$i.10"; done
 mesh_wg node3 show wgmesh0 peers | grep -qF "$(wg pubkey <"$MESH/site.key")" && fail "node3, which is no gateway, has the site as a peer"
 wait_for 60 "WireGuardPeer site is Ready" ready site
 gateway=$(field wgp site '{.status.gateway}')
@@ -189,8 +191,7 @@ note "its gateway is $gateway"
 mesh_kill "$gateway" KILL
 other=node$((3 - ${gateway#node}))
 wait_for 60 "$gateway's agent is dead: the gateway is $other" is "$other" field wgp site '{.status.gateway}'
-repointed() { device_config site site && mesh_ping site 10.244.3.10; }
-wait_for 60 "site -> pod3 through $other" repointed
+wait_for 60 "site -> pod3 through $other" site_reaches 3
 wait_for 60 "pod3 -> site through $other" mesh_ping pod3 10.98.0.1
 wait_for 60 "the status says that $gateway's agent is gone" is AgentNotConnected condition wgp "$gateway" Ready reason
 start_agent "${gateway#node}"
@@ -227,8 +228,9 @@ says twin kubectl get wgm default -o 'jsonpath={.status.conflicts}' || fail "the
 ok "the mesh lists the conflicts"
 # counters are written once a minute
 for i in laptop site node1; do wait_for 120 "the status of $i counts its sessions" says '^[1-3]/[1-3]$' field wgp "$i" '{.status.connectedNodes}'; done
-kubectl get wgp -o wide >"$MESH/get-wgp"
-kubectl describe wgp laptop twin >"$MESH/describe-wgp"
+shown() { printf '$ kubectl %s\n' "$*"; kubectl "$@"; echo; }
+for i in "get wgp" "get wgp -o wide" "get wgm -o wide" "describe wgp twin" "describe wgp laptop" "get events"; do shown $i; done >"$MESH/shown"
+wgmesh status >"$MESH/status"
 
 step "The leader is killed"
 old=$(leader)
@@ -302,13 +304,22 @@ wait_for 60 "the status says so" programmed later
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
 wait_for 60 "WireGuardMesh is Ready" is True condition wgm default Ready status
 
+step "Metrics are what docs/metrics.md says, and promtool has nothing to say"
+for i in a b; do
+  in_ns net curl -fsS "http://127.0.0.1:${metrics[$i]}/metrics" >"$MESH/operator-$i.metrics"
+  promtool check metrics <"$MESH/operator-$i.metrics" || fail "promtool complains of operator $i"
+done
+cat "$MESH"/operator-*.metrics | awk '/^# TYPE/ && $3 != "target_info" {print $3}' | sort -u >"$MESH/exposed"
+sed -n 's/^| `\(wgmesh_operator_[a-z0-9_]*\)`.*/\1/p' docs/metrics.md | sort -u >"$MESH/documented"
+missing=$(comm -23 "$MESH/exposed" "$MESH/documented")
+[[ -z $missing ]] || fail "not in docs/metrics.md: $missing"
+stale=$(comm -13 "$MESH/exposed" "$MESH/documented" | grep -vE '_(drops|refused|failures)_total$' || true)
+[[ -z $stale ]] || fail "in docs/metrics.md and not exposed: $stale"
+ok "$(wc -l <"$MESH/exposed") families of the operator's, each in docs/metrics.md"
+
 step "What crossed the underlay"
 mesh_captured 100
 
-step "As kubectl shows it"
-sed 's/^/   /' "$MESH/get-wgp"
-sed 's/^/   /' "$MESH/describe-wgp"
-kubectl get wgp | sed 's/^/   /'
-kubectl get wgm -o wide | sed 's/^/   /'
-kubectl get events --all-namespaces | sed 's/^/   /'
+step "As kubectl showed it amid the conflicts"
+sed 's/^/   /' "$MESH/shown" "$MESH/status"
 printf '\n%sall of it holds%s\n' "$green" "$plain"

@@ -38,7 +38,7 @@ internal sealed class Connection
         HelpName = "FILE",
     };
 
-    /// <summary>In bytes: every node of a large mesh reports a link to every other.</summary>
+    /// <summary>In bytes: a large mesh has thousands of peers, and the links of some of them may be asked for.</summary>
     private const int LargestStatus = 256 << 20;
 
     public void AddTo(Command command)
@@ -65,7 +65,7 @@ internal sealed class Connection
             });
             return await ask(new Mesh.MeshClient(channel));
         }
-        catch (RpcException e) when (e.StatusCode is StatusCode.NotFound or StatusCode.FailedPrecondition)
+        catch (RpcException e) when (e.StatusCode is StatusCode.NotFound or StatusCode.FailedPrecondition or StatusCode.InvalidArgument)
         {
             error.WriteLine(e.Status.Detail);
             return CommandLine.No;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Google.Protobuf.WellKnownTypes;
 using WgMesh.Rpc;
 
 namespace WgMesh.Cli;
@@ -42,15 +43,33 @@ internal static class StatusText
             string.Join("; ", peer.Errors.Prepend(peer.Message).Where(message => message.Length > 0)),
         }));
 
+        var summaries = status.Peers.Where(peer => peer.LinkSummary is not null).ToList();
+        if (summaries.Count > 0)
+        {
+            text.Append('\n');
+            Table(text, ["LINKS OF", "UP", "DOWN", "IDLE", "HANDSHAKE", "RECEIVED", "SENT"], summaries.Select(peer => new[]
+            {
+                peer.Name,
+                peer.LinkSummary.Up.ToString(CultureInfo.InvariantCulture),
+                peer.LinkSummary.Down.ToString(CultureInfo.InvariantCulture),
+                peer.LinkSummary.Idle.ToString(CultureInfo.InvariantCulture),
+                Handshake(peer.LinkSummary.LastHandshake, now),
+                Bytes(peer.LinkSummary.ReceivedBytes),
+                Bytes(peer.LinkSummary.SentBytes),
+            }));
+        }
+
+        // as many as were asked for
         var links = status.Peers.SelectMany(peer => peer.Links.Select(link => (Peer: peer, Link: link))).ToList();
         if (links.Count > 0)
         {
             text.Append('\n');
-            Table(text, ["FROM", "TO", "HANDSHAKE", "VERSION", "ENDPOINT", "RECEIVED", "SENT"], links.Select(item => new[]
+            Table(text, ["FROM", "TO", "STATE", "HANDSHAKE", "VERSION", "ENDPOINT", "RECEIVED", "SENT"], links.Select(item => new[]
             {
                 item.Peer.Name,
                 item.Link.Peer,
-                item.Link.LastHandshake is { } handshake ? Age(now - handshake.ToDateTimeOffset()) : "never",
+                item.Link.State switch { LinkState.Up => "up", LinkState.Down => "down", LinkState.Idle => "idle", _ => "-" },
+                Handshake(item.Link.LastHandshake, now),
                 item.Link.ProtocolVersion > 0 ? item.Link.ProtocolVersion.ToString(CultureInfo.InvariantCulture) : "-",
                 item.Link.Endpoint.Length > 0 ? item.Link.Endpoint : "-",
                 Bytes(item.Link.ReceivedBytes),
@@ -62,6 +81,8 @@ internal static class StatusText
         Section(text, "PROBLEMS", status.Rejected);
         return text.ToString();
     }
+
+    private static string Handshake(Timestamp? time, DateTimeOffset now) => time is null ? "never" : Age(now - time.ToDateTimeOffset());
 
     /// <summary>"12s ago", "3m 5s ago", "2h 1m ago", "4d 3h ago". The clocks of two machines differ: what lies ahead is now.</summary>
     internal static string Age(TimeSpan age)

@@ -26,8 +26,8 @@ internal static partial class Log
     [LoggerMessage(107, LogLevel.Warning, "{Problem}")]
     public static partial void ObjectProblem(ILogger logger, string problem);
 
-    [LoggerMessage(108, LogLevel.Warning, "Secret {Namespace}/{Name} could not be read, what it said before stays in force: {Reason}")]
-    public static partial void SecretNotRead(ILogger logger, string @namespace, string name, string reason);
+    [LoggerMessage(108, LogLevel.Warning, "Secret {Namespace}/{Name} could not be read, and perhaps others; what they said before stays in force: {Reason}")]
+    public static partial void SecretsNotRead(ILogger logger, string @namespace, string name, string reason);
 
     [LoggerMessage(201, LogLevel.Information, "Plan {Revision}: {Nodes} nodes, {Peers} peers, {Conflicts} conflicts")]
     public static partial void PlanPublished(ILogger logger, ulong revision, int nodes, int peers, int conflicts);
@@ -104,6 +104,6 @@ internal static partial class Log
     [LoggerMessage(605, LogLevel.Warning, "Could not bring {What} in order, it is tried again: {Reason}")]
     public static partial void ReconcileFailed(ILogger logger, string what, string reason);
 
-    [LoggerMessage(606, LogLevel.Warning, "The API server takes no status for WireGuardPeer {Peer}: {Reason}")]
-    public static partial void StatusRefused(ILogger logger, string peer, string reason);
+    [LoggerMessage(606, LogLevel.Warning, "The API server takes no status for {Item}, whose spec cannot be used: {Reason}")]
+    public static partial void StatusRefused(ILogger logger, string item, string reason);
 }

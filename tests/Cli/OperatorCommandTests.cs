@@ -80,6 +80,29 @@ public sealed class OperatorCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Links_are_asked_for_by_the_names_of_peers()
+    {
+        var (code, output, error) = await AskAsync("status", "laptop", "site");
+        Assert.Equal((0, ""), (code, error));
+        Assert.Matches(@"(?m)^laptop +hub ", output);
+        Assert.Matches(@"(?m)^site +hub ", output);
+    }
+
+    [Fact]
+    public async Task Links_of_a_peer_that_is_not_there_are_a_no()
+    {
+        var (code, output, error) = await AskAsync("status", "laptop", "nobody");
+        Assert.Equal((1, "", $"there is no WireGuardPeer nobody{Environment.NewLine}"), (code, output, error));
+    }
+
+    [Fact]
+    public async Task The_links_of_too_many_peers_are_a_no()
+    {
+        var (code, _, error) = await AskAsync("status", "a", "b", "c");
+        Assert.Equal((1, $"too many{Environment.NewLine}"), (code, error));
+    }
+
+    [Fact]
     public async Task The_status_is_watched_until_the_operator_ends_it()
     {
         var (code, output, error) = await AskAsync("status", "--watch");
@@ -172,7 +195,10 @@ public sealed class OperatorCommandTests : IAsyncLifetime
             ServerCallContext context)
         {
             Authenticate(context);
-            await responseStream.WriteAsync(new MeshStatus { Revision = 1 });
+            if (request.LinksOf.Count > 2)
+                throw new RpcException(new Status(StatusCode.InvalidArgument, "too many"));
+            var peers = request.LinksOf.Where(name => name != "nobody").Select(name => new PeerStatus { Name = name, Links = { new LinkReport { Peer = "hub" } } });
+            await responseStream.WriteAsync(new MeshStatus { Revision = 1, Peers = { peers } });
             await responseStream.WriteAsync(new MeshStatus { Revision = 2 });
             throw new RpcException(new Status(StatusCode.Unavailable, "the operator is stopping"));
         }

@@ -8,17 +8,22 @@ public class StatusTextTests
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 12, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void The_status_is_a_table_of_peers_one_of_links_and_what_is_wrong()
+    public void The_status_is_a_table_of_peers_one_of_how_their_links_are_one_of_those_asked_for_and_what_is_wrong()
     {
         var status = new MeshStatus { Revision = 7, Conflicts = { "laptop lost something." }, Rejected = { "bad.yaml:1: what it is" } };
         var a = new PeerStatus { Name = "a", Node = "a", AgentConnected = true, AppliedRevision = 7, AgentVersion = "0.1.0",
             Addresses = { "10.90.0.1/32" }, AllowedIps = { "10.1.0.0/24" }, ProtocolVersions = { 1, 2 } };
         a.Links.Add(new LinkReport { Peer = "b", LastHandshake = Timestamp.FromDateTimeOffset(Now.AddSeconds(-12)),
-            Endpoint = "192.0.2.2:51820", ReceivedBytes = 1536, SentBytes = 10, ProtocolVersion = 2 });
-        a.Links.Add(new LinkReport { Peer = "laptop" });
+            Endpoint = "192.0.2.2:51820", ReceivedBytes = 1536, SentBytes = 10, ProtocolVersion = 2, State = LinkState.Up });
+        a.Links.Add(new LinkReport { Peer = "laptop", State = LinkState.Down });
+        a.Links.Add(new LinkReport { Peer = "site", State = LinkState.Idle });
+        a.Links.Add(new LinkReport { Peer = "tower" });
+        a.LinkSummary = new LinkSummary { Up = 1, Down = 20, Idle = 3, LastHandshake = Timestamp.FromDateTimeOffset(Now.AddSeconds(-12)),
+            ReceivedBytes = 1536, SentBytes = 10 };
         status.Peers.Add(a);
         status.Peers.Add(new PeerStatus { Name = "b", Node = "b", Message = "waiting", Errors = { "no route" } });
-        status.Peers.Add(new PeerStatus { Name = "laptop", Kind = PeerKind.External, Addresses = { "10.90.0.3/32", "fd90:90::3/128" }, ProtocolVersions = { 1 } });
+        status.Peers.Add(new PeerStatus { Name = "laptop", Kind = PeerKind.External, Addresses = { "10.90.0.3/32", "fd90:90::3/128" }, ProtocolVersions = { 1 },
+            LinkSummary = new LinkSummary { Idle = 1 } });
 
         Assert.Equal("""
             plan 7: 2 nodes, 1 agents connected, 1 external peers
@@ -28,9 +33,15 @@ public class StatusTextTests
             b       node      -                            away   -       0        -            waiting; no route
             laptop  external  10.90.0.3/32,fd90:90::3/128  -      1       -        -
 
-            FROM  TO      HANDSHAKE  VERSION  ENDPOINT         RECEIVED  SENT
-            a     b       12s ago    2        192.0.2.2:51820  1.5 KiB   10 B
-            a     laptop  never      -        -                0 B       0 B
+            LINKS OF  UP  DOWN  IDLE  HANDSHAKE  RECEIVED  SENT
+            a         1   20    3     12s ago    1.5 KiB   10 B
+            laptop    0   0     1     never      0 B       0 B
+
+            FROM  TO      STATE  HANDSHAKE  VERSION  ENDPOINT         RECEIVED  SENT
+            a     b       up     12s ago    2        192.0.2.2:51820  1.5 KiB   10 B
+            a     laptop  down   never      -        -                0 B       0 B
+            a     site    idle   never      -        -                0 B       0 B
+            a     tower   -      never      -        -                0 B       0 B
 
             CONFLICTS
               laptop lost something.

@@ -129,11 +129,16 @@ public sealed class ReplicaTests : IAsyncLifetime
         Start("b", one);
         Start("c", two);
         await UntilAsync(() => one.Known == "a b c@two" && AllAreCurrent(one));
-        Assert.Equal(("a b c", "a b c"), (await one.StatusAsync(), await two.StatusAsync()));
+        Assert.Equal(("a b c", "a b c"), (await one.ConnectedAsync(), await two.ConnectedAsync()));
+        await UntilAsync(() => one.Registry.Agents.Value.Values.All(agent => agent.Report?.Links.Length == 2));
+        Assert.Equal(("a-c b-c c-a c-b", "a-c b-c c-a c-b"), (await LinksAsync(one), await LinksAsync(two)));
 
         await one.KillAsync();
         _replicas.Remove(one);
-        Assert.Equal("c", await two.StatusAsync());
+        Assert.Equal("c", await two.ConnectedAsync());
+
+        static async Task<string> LinksAsync(RunningReplica asked) => string.Join(' ',
+            from peer in (await asked.StatusAsync("c")).Peers from link in peer.Links select $"{peer.Name}-{link.Peer}");
     }
 
     [Fact]

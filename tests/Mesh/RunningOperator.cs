@@ -55,8 +55,8 @@ internal sealed class RunningOperator : IAsyncDisposable
         File.Move(path + ".tmp", path, overwrite: true);
     }
 
-    /// <summary>The mesh as tools see it now.</summary>
-    public async Task<MeshStatus> StatusAsync()
+    /// <summary>The mesh as tools see it now, with the links of some.</summary>
+    public async Task<MeshStatus> StatusAsync(params string[] linksOf)
     {
         using var channel = GrpcChannel.ForAddress(Address, new GrpcChannelOptions
         {
@@ -64,7 +64,7 @@ internal sealed class RunningOperator : IAsyncDisposable
             DisposeHttpClient = true,
         });
         using var call = new Rpc.Mesh.MeshClient(channel).WatchStatus(
-            new WatchStatusRequest(), new Metadata { { "authorization", "Bearer secret" } }, DateTime.UtcNow.AddSeconds(20));
+            new WatchStatusRequest { LinksOf = { linksOf } }, new Metadata { { "authorization", "Bearer secret" } }, DateTime.UtcNow.AddSeconds(20));
         Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
         return call.ResponseStream.Current;
     }

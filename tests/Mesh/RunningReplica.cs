@@ -96,13 +96,17 @@ internal sealed class RunningReplica : IAsyncDisposable
     });
 
     /// <summary>The node of every agent that is connected, by what this replica tells tools.</summary>
-    public async Task<string> StatusAsync()
+    public async Task<string> ConnectedAsync() =>
+        string.Join(' ', (await StatusAsync()).Peers.Where(peer => peer.AgentConnected).Select(peer => peer.Name));
+
+    /// <summary>The mesh as this replica shows it to tools, with the links of some.</summary>
+    public async Task<MeshStatus> StatusAsync(params string[] linksOf)
     {
         using var channel = Channel();
         using var call = new Rpc.Mesh.MeshClient(channel).WatchStatus(
-            new WatchStatusRequest(), new Metadata { { "authorization", $"Bearer {AnyToken}" } }, DateTime.UtcNow.AddSeconds(60));
+            new WatchStatusRequest { LinksOf = { linksOf } }, new Metadata { { "authorization", $"Bearer {AnyToken}" } }, DateTime.UtcNow.AddSeconds(60));
         Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
-        return string.Join(' ', call.ResponseStream.Current.Peers.Where(peer => peer.AgentConnected).Select(peer => peer.Name));
+        return call.ResponseStream.Current;
     }
 
     /// <summary>Ends as a process does that is killed: nothing is said to anybody.</summary>

@@ -112,12 +112,12 @@ public sealed class VersionMoveTests : IAsyncLifetime
 
         // agents report when time passes
         var watch = Stopwatch.StartNew();
-        var status = await _operator.StatusAsync();
+        var status = await _operator.StatusAsync("a", "b", "c");
         while (Links(status) != "a-b2 a-c1 b-a2 b-c1 c-a1 c-b1")
         {
             Assert.True(watch.Elapsed < Patience, $"what tools see is {Links(status)}");
             await UntilAsync(() => true);
-            status = await _operator.StatusAsync();
+            status = await _operator.StatusAsync("a", "b", "c");
         }
 
         Assert.Equal([[1u, 2u], [1u, 2u], [1u]], status.Peers.Select(peer => peer.ProtocolVersions.ToArray()));

@@ -19,7 +19,10 @@ internal sealed class Deadline : IDisposable
     public CancellationToken Token => _either.Token;
 
     /// <summary>Whether the time is over and the caller has not cancelled.</summary>
-    public bool IsOver => _limit.IsCancellationRequested && !_caller.IsCancellationRequested;
+    public bool IsOver => _limit.IsCancellationRequested && !IsCallers;
+
+    /// <summary>Whether the caller has cancelled.</summary>
+    public bool IsCallers => _caller.IsCancellationRequested;
 
     public static Deadline In(TimeSpan limit, TimeProvider time, CancellationToken caller) => new(limit, time, caller);
 

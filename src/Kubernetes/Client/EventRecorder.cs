@@ -46,7 +46,7 @@ public sealed class EventRecorder(KubernetesClient client, string component, str
     {
         var metadata = about.Metadata;
         if (message.Length > LongestMessage)
-            message = message[..(LongestMessage - 1)] + "…";
+            message = message[..(LongestMessage - (char.IsHighSurrogate(message[LongestMessage - 2]) ? 2 : 1))] + "…";
         var happening = new Happening($"{about.Kind}/{metadata.Namespace}/{metadata.Name}/{metadata.Uid}", isWarning, reason, message);
         lock (_gate)
         {

@@ -72,11 +72,8 @@ public sealed class KubernetesClient : IDisposable
         where T : class, IKubernetesObject
     {
         var query = new QueryText();
-        query.Add("fieldSelector", options.FieldSelector);
-        query.Add("labelSelector", options.LabelSelector);
         query.Add("limit", options.Limit > 0 ? $"{options.Limit}" : null);
         query.Add("continue", options.Continue);
-        query.Add("resourceVersion", options.Continue is null ? options.ResourceVersion : null);
         var request = new Request(HttpMethod.Get, Collection(type, options.Namespace), query.ToString());
         var answer = await SendAsync(request, cancellationToken);
         try
@@ -96,8 +93,6 @@ public sealed class KubernetesClient : IDisposable
         where T : class, IKubernetesObject
     {
         var query = new QueryText();
-        query.Add("fieldSelector", options.FieldSelector);
-        query.Add("labelSelector", options.LabelSelector);
         query.Add("resourceVersion", options.ResourceVersion);
         query.Add("watch", "true");
         query.Add("allowWatchBookmarks", "true");
@@ -316,13 +311,15 @@ public sealed class KubernetesClient : IDisposable
 
     /// <summary>What becomes one kind of exception for callers: all that may go wrong on the way, but not what they cancelled themselves.</summary>
     private static bool IsFailure(Exception e, Deadline deadline) =>
-        e is HttpRequestException or IOException || (e is OperationCanceledException && deadline.IsOver);
+        // a connection that does not come about in its own time is a cancellation, too
+        e is HttpRequestException or IOException || (e is OperationCanceledException && !deadline.IsCallers);
 
     private HttpRequestException Failure(Request request, Exception e, Deadline deadline)
     {
         var reason = deadline.IsOver && e is OperationCanceledException
             ? $"no end of the answer within {deadline.Limit.TotalSeconds:0.###} s"
-            : e is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } inner } ? inner.Message : e.Message;
+            : e is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } inner } ? inner.Message
+            : e is OperationCanceledException { InnerException: { } cause } ? cause.Message : e.Message;
         return new HttpRequestException((e as HttpRequestException)?.HttpRequestError ?? HttpRequestError.Unknown, $"{request} at {_root}: {reason}", e);
     }
 

@@ -1,25 +1,16 @@
 namespace WgMesh.Kubernetes;
 
-/// <summary>Which objects are listed.</summary>
+/// <summary>Which objects are listed: as they are now (a quorum read).</summary>
 public sealed record ListOptions
 {
     /// <summary>Null: all namespaces, or a cluster-scoped kind.</summary>
     public string? Namespace { get; init; }
 
-    /// <summary>E.g. <c>metadata.name=default</c>.</summary>
-    public string? FieldSelector { get; init; }
-
-    /// <summary>E.g. <c>app=x</c>.</summary>
-    public string? LabelSelector { get; init; }
-
     /// <summary>Objects in a page; 0: as many as there are.</summary>
     public int Limit { get; init; }
 
-    /// <summary>From the page before; null: the first page. The server takes the version from it, so <see cref="ResourceVersion"/> is not sent.</summary>
+    /// <summary>From the page before; null: the first page.</summary>
     public string? Continue { get; init; }
-
-    /// <summary>Null: the newest (a quorum read); "0": whatever the server has at hand.</summary>
-    public string? ResourceVersion { get; init; }
 }
 
 /// <summary>One page of a list.</summary>

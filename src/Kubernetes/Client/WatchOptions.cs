@@ -6,12 +6,6 @@ public sealed record WatchOptions
     /// <inheritdoc cref="ListOptions.Namespace"/>
     public string? Namespace { get; init; }
 
-    /// <inheritdoc cref="ListOptions.FieldSelector"/>
-    public string? FieldSelector { get; init; }
-
-    /// <inheritdoc cref="ListOptions.LabelSelector"/>
-    public string? LabelSelector { get; init; }
-
     /// <summary>Changes after this.</summary>
     public required string ResourceVersion { get; init; }
 
@@ -22,13 +16,13 @@ public sealed record WatchOptions
 /// <summary>What happened to an object.</summary>
 public enum WatchEventType
 {
-    /// <summary>It is new, or new to the selector.</summary>
+    /// <summary>It is new.</summary>
     Added,
 
     /// <summary>It changed.</summary>
     Modified,
 
-    /// <summary>It is gone, or the selector no longer matches.</summary>
+    /// <summary>It is gone.</summary>
     Deleted,
 
     /// <summary>Nothing: all changes up to this version have been sent.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using YamlDotNet.Core;
@@ -52,6 +53,7 @@ public static class YamlWriter
 
     private static void WriteString(Emitter emitter, string text)
     {
+        text = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)); // half a surrogate pair, which no YAML can hold, becomes U+FFFD
         // Only what cannot be mistaken stands without quotes: the emitter's own choice loses line breaks, tabs and byte-order
         // marks, and leaves texts bare (such as "6Y?TQK *,<rf&" before a list) that then read as something else.
         var plain = YamlScalar.IsPlainString(text) && text.All(c => char.IsAsciiLetterOrDigit(c) || " ._/-,;()=".Contains(c, StringComparison.Ordinal));

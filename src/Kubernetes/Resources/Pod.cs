@@ -21,7 +21,4 @@ public sealed class PodSpec
 {
     /// <summary>The node it runs on; null until it is scheduled.</summary>
     public string? NodeName { get; set; }
-
-    /// <summary>The service account it acts as.</summary>
-    public string? ServiceAccountName { get; set; }
 }

@@ -37,7 +37,6 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
 
     private long _relists;
     private long _watchRestarts;
-    private long _lastHeardTicks;
     private volatile bool _isInOutage;
 
     /// <summary>The objects now. Before the first complete list: none; during an outage: the last that were known.</summary>
@@ -54,9 +53,6 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
 
     /// <summary>Watches after the first.</summary>
     public long WatchRestarts => Math.Max(Interlocked.Read(ref _watchRestarts) - 1, 0);
-
-    /// <summary>When the server last sent something, a list, a change or a bookmark; null: it has not yet.</summary>
-    public DateTimeOffset? LastHeard => Interlocked.Read(ref _lastHeardTicks) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
     /// <summary>
     /// Raised on the informer's own task after <see cref="Current"/> changed, once for a whole list, and once for all events of a burst that are
@@ -151,7 +147,6 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
         // should pages ever be of different versions, nothing is missed from that of the first
         _version = pages[0].ResourceVersion;
         _isFresh = true;
-        Heard();
         Log.Listed(logger, listed.Count, type.Kind, _version);
         if (_outageSince is { } since)
         {
@@ -174,8 +169,6 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
         var query = new ListOptions
         {
             Namespace = options.Namespace,
-            FieldSelector = options.FieldSelector,
-            LabelSelector = options.LabelSelector,
             Limit = options.PageSize,
         };
         List<ListPage<T>> pages = [];
@@ -213,8 +206,6 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
         var query = new WatchOptions
         {
             Namespace = options.Namespace,
-            FieldSelector = options.FieldSelector,
-            LabelSelector = options.LabelSelector,
             ResourceVersion = version,
             // at random, so that not all watches begin anew at once
             Timeout = TimeSpan.FromSeconds(Random.Shared.Next(300, 601)),
@@ -260,7 +251,6 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
         _isFresh = false;
         if (!string.IsNullOrEmpty(change.ResourceVersion))
             _version = change.ResourceVersion;
-        Heard();
         switch (change)
         {
             case { Type: WatchEventType.Bookmark }:
@@ -344,8 +334,6 @@ public sealed class Informer<T>(KubernetesClient client, ResourceType<T> type, I
         lock (_gate)
             return _refreshes.Count > 0;
     }
-
-    private void Heard() => Interlocked.Exchange(ref _lastHeardTicks, time.GetUtcNow().UtcTicks);
 
     /// <summary>Whether a connection that was there has gone, rather than that there was none.</summary>
     private static bool IsBreak(Exception e) => e is HttpRequestException { InnerException: IOException };

@@ -8,12 +8,6 @@ public sealed record InformerOptions
     /// <inheritdoc cref="ListOptions.Namespace"/>
     public string? Namespace { get; init; }
 
-    /// <inheritdoc cref="ListOptions.FieldSelector"/>
-    public string? FieldSelector { get; init; }
-
-    /// <inheritdoc cref="ListOptions.LabelSelector"/>
-    public string? LabelSelector { get; init; }
-
     /// <summary>Objects in a page of a list.</summary>
     public int PageSize { get; init; } = 500;
 }

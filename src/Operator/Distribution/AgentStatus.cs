@@ -29,7 +29,10 @@ internal sealed record AgentStatus
     public bool HasApplied(ulong revision) => CurrentRevision >= revision;
 }
 
-/// <summary>What an agent reported, as far as it is kept: bounded by the plan, not by what it sent.</summary>
+/// <summary>
+/// What an agent reported, as far as it is kept: bounded by the plan, not by what it sent. It may know a peer before this replica does, and does
+/// not repeat a link that stays as it is: so links to peers that are not planned are kept too, some of them, and whoever reads must look.
+/// </summary>
 /// <param name="AppliedRevision">Of its replica's plans; 0: none.</param>
 /// <param name="Mtu">Of its TUN, bytes.</param>
 /// <param name="Errors">What it could not apply, one sentence each.</param>
@@ -38,6 +41,12 @@ internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArr
 {
     private const int MostErrors = 32, LongestText = 512;
 
+    /// <summary>Links to peers that the plan does not know: as many as may come at a stroke.</summary>
+    internal const int MostUnplanned = 1000;
+
+    /// <summary>Of an object in the API server, in characters.</summary>
+    private const int LongestName = 253;
+
     /// <summary>What is known after a report.</summary>
     /// <param name="report">As received.</param>
     /// <param name="before">What the reports before it on its stream said; null: it is the first.</param>
@@ -45,7 +54,9 @@ internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArr
     /// <param name="texts">Gives back equal texts as one.</param>
     public static AgentReport From(Report report, AgentReport? before, MeshPlan plan, SharedTexts texts)
     {
-        var links = report.Links.Where(link => plan.HasPeer(link.Peer)).DistinctBy(link => link.Peer, StringComparer.Ordinal)
+        var unplanned = 0;
+        var links = report.Links.DistinctBy(link => link.Peer, StringComparer.Ordinal)
+            .Where(link => plan.HasPeer(link.Peer) || (link.Peer.Length is > 0 and <= LongestName && unplanned++ < MostUnplanned))
             .Select(link => LinkStatus.From(link, texts)).ToArray();
         Array.Sort(links, static (left, right) => string.CompareOrdinal(left.Peer, right.Peer));
         var kept = report.LinksPartial && before is not null ? Merge(before.Links, links, report.RemovedLinks, plan) : [.. links];
@@ -77,7 +88,7 @@ internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArr
 
         merged.AddRange(changed);
         // an agent that forgets to say what is gone
-        if (merged.Count > plan.Outcomes.Length)
+        if (merged.Count > plan.Outcomes.Length + MostUnplanned)
             merged.RemoveAll(link => !plan.HasPeer(link.Peer));
         return merged.DrainToImmutable();
     }

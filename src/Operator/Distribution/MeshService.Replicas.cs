@@ -44,7 +44,7 @@ internal sealed partial class MeshService
     private async Task HearAsync(
         IAsyncStreamReader<SharedAgents> requests, IServerStreamWriter<ShareReply> responses, CancellationToken cancellationToken)
     {
-        await FirstPlanAsync(cancellationToken); // links are kept of peers that are planned
+        await FirstPlanAsync(cancellationToken); // not many links are kept of peers that are not planned
         if (!await requests.MoveNext(cancellationToken))
             return;
 
@@ -79,7 +79,12 @@ internal sealed partial class MeshService
 
     /// <summary>Passes on the mesh as the leader shows it, for as long as it leads and can be asked.</summary>
     private async Task RelayStatusAsync(
-        Uri address, ReplicaCredentials credentials, IServerStreamWriter<MeshStatus> responses, LeaderView view, CancellationToken cancellationToken)
+        Uri address,
+        ReplicaCredentials credentials,
+        WatchStatusRequest request,
+        IServerStreamWriter<MeshStatus> responses,
+        LeaderView view,
+        CancellationToken cancellationToken)
     {
         using var changed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var changing = leader.View.NextAsync(view, changed.Token);
@@ -87,7 +92,7 @@ internal sealed partial class MeshService
         {
             using var channel = credentials.Connect(address);
             using var call = new Mesh.MeshClient(channel).WatchStatus(
-                new WatchStatusRequest(), credentials.Headers(), cancellationToken: changed.Token);
+                request, credentials.Headers(), cancellationToken: changed.Token);
             while (true)
             {
                 var reading = call.ResponseStream.MoveNext(changed.Token);

@@ -31,7 +31,10 @@ internal sealed partial class MeshService(
     private readonly ILogger _logger = logger;
 
     /// <summary>A tool need not see every packet counter move.</summary>
-    private static readonly TimeSpan StatusInterval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LeastStatusInterval = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Showing a large mesh to a tool takes no more than a twentieth of the time.</summary>
+    private const int StatusShare = 20;
 
     /// <inheritdoc/>
     public override async Task Sync(
@@ -57,9 +60,15 @@ internal sealed partial class MeshService(
         WatchStatusRequest request, IServerStreamWriter<MeshStatus> responseStream, ServerCallContext context)
     {
         RequireTool(await AuthenticateAsync(context));
+        if (request.LinksOf.Count > StatusView.MostLinksOf)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument,
+                $"links_of has {request.LinksOf.Count} names: the links of at most {StatusView.MostLinksOf} peers are shown at a time"));
+        }
+
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, _streams.Ended);
         var guarding = UntilRefusedAsync(context, RequireTool, ended.Token);
-        var showing = ShowStatusAsync(responseStream, ended.Token);
+        var showing = ShowStatusAsync(request, responseStream, ended.Token);
         var first = await Task.WhenAny(guarding, showing);
         await ended.CancelAsync();
         await Task.WhenAll(guarding, showing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -95,14 +104,16 @@ internal sealed partial class MeshService(
     }
 
     /// <summary>Shows the mesh until cancelled: as the leader sees it, who hears of every agent, or else as this replica does.</summary>
-    private async Task ShowStatusAsync(IServerStreamWriter<MeshStatus> responses, CancellationToken cancellationToken)
+    private async Task ShowStatusAsync(
+        WatchStatusRequest request, IServerStreamWriter<MeshStatus> responses, CancellationToken cancellationToken)
     {
+        var linksOf = request.LinksOf.ToHashSet(StringComparer.Ordinal);
         while (true)
         {
             var view = leader.View.Value;
             if (view.Address is { } address && replicas is not null)
             {
-                await RelayStatusAsync(address, replicas, responses, view, cancellationToken);
+                await RelayStatusAsync(address, replicas, request, responses, view, cancellationToken);
                 if (leader.View.Value != view)
                     continue;
             }
@@ -110,8 +121,12 @@ internal sealed partial class MeshService(
             // the leader cannot be asked: what is known here is better than nothing, until it is tried again
             var published = await FirstPlanAsync(cancellationToken);
             var known = _agents.Agents.Value;
-            await responses.WriteAsync(StatusView.Of(published, known), cancellationToken);
-            await Task.Delay(StatusInterval, cancellationToken);
+            var started = TimeProvider.System.GetTimestamp();
+            var writing = responses.WriteAsync(StatusView.Of(published, known, linksOf), cancellationToken);
+            // the message is written out by now; how long the tool takes to read it is no work
+            var interval = IntervalAfter(TimeProvider.System.GetElapsedTime(started));
+            await writing;
+            await Task.Delay(interval, cancellationToken);
 
             using var changed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             List<Task> changes =
@@ -127,6 +142,10 @@ internal sealed partial class MeshService(
             cancellationToken.ThrowIfCancellationRequested();
         }
     }
+
+    /// <summary>How long a tool waits for the next status after one that took so long to make.</summary>
+    internal static TimeSpan IntervalAfter(TimeSpan took) =>
+        took * StatusShare > LeastStatusInterval ? took * StatusShare : LeastStatusInterval;
 
     /// <summary>The plan in force; just after a start there may be none yet.</summary>
     private async Task<PublishedPlan> FirstPlanAsync(CancellationToken cancellationToken)

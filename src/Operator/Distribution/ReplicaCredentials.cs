@@ -10,7 +10,7 @@ namespace WgMesh.Operator.Distribution;
 /// <param name="token">This replica's token; asked for every call, since it rotates.</param>
 internal sealed class ReplicaCredentials(Func<X509Certificate2Collection> authorities, Func<string> token)
 {
-    // as for tools: every node of a large mesh reports a link to every other
+    // as for tools: a large mesh has thousands of peers, and the links of some of them may be asked for
     private const int LargestStatus = 256 << 20;
 
     /// <summary>A channel to another replica, with a connection of its own.</summary>

@@ -42,7 +42,7 @@ internal static class KubernetesServices
         services.AddSingleton<ICluster>(provider =>
         {
             var cluster = provider.GetRequiredService<KubernetesCluster>();
-            provider.GetRequiredService<OperatorMetrics>().Follow(cluster);
+            provider.GetRequiredService<OperatorMetrics>().Follow(cluster, provider.GetRequiredService<EventRecorder>());
             return cluster;
         });
     }

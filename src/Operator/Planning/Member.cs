@@ -34,7 +34,8 @@ internal sealed class Member(string name, PeerKind kind)
 
     public SecretKey? PresharedKey { get; set; }
 
-    public VersionSet Versions => Node is null ? Peer?.Versions ?? VersionSet.One : Announcement?.Versions ?? VersionSet.One;
+    /// <summary>What a node's agent said is better known than what people declared of it; of a pinned node it may be all there is.</summary>
+    public VersionSet Versions => (Node is null ? null : Announcement?.Versions) ?? Peer?.Versions ?? VersionSet.One;
 
     /// <summary>Its own addresses in the mesh: those that are stored.</summary>
     public List<Prefix> Addresses { get; } = [];

@@ -63,7 +63,8 @@ internal sealed class PlanLoop(
         if (next.Revision == before.Revision)
             return false;
 
-        agents.Forget(node => !plan.Nodes.ContainsKey(node));
+        // an agent may have come for a node that is newer than what was planned with
+        agents.Forget(node => !plan.Nodes.ContainsKey(node) && !cluster.Current.Value.Nodes.Any(known => known.Name == node));
         Log.PlanPublished(logger, next.Revision, plan.Nodes.Count, plan.Peers.Length, plan.Conflicts.Length);
         foreach (var conflict in plan.Conflicts.Except(before.Plan.Conflicts, StringComparer.Ordinal))
             Log.Conflict(logger, conflict);

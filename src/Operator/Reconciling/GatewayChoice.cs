@@ -48,11 +48,20 @@ internal static class GatewayChoice
             ?? (isStill ? current : gateways.FirstOrDefault());
 
         bool IsConnected(string node) => agents.TryGetValue(node, out var agent) && agent.IsConnected;
-
-        // an agent that has not said yet is not worse than one that has nothing to say
-        LinkState? StateOf(string node) =>
-            !agents.TryGetValue(node, out var agent) || !agent.IsConnected ? null
-            : agent.Report is { } report && LinkTally.Find(report, peer) is { } link ? link.State
-            : LinkState.Idle;
+        LinkState? StateOf(string node) => GatewayChoice.StateOf(peer, node, agents);
     }
+
+    /// <summary>
+    /// Whether the gateway may be the right one all the same: a device that starts calls its gateways one after the other, and they report one
+    /// after the other; the first to be up need not be the one that it uses.
+    /// </summary>
+    public static bool MayComeUp(
+        string peer, ImmutableArray<string> gateways, string? current, ImmutableDictionary<string, AgentStatus> agents) =>
+        current is not null && gateways.BinarySearch(current, StringComparer.Ordinal) >= 0 && StateOf(peer, current, agents) == LinkState.Idle;
+
+    // an agent that has not said yet is not worse than one that has nothing to say
+    private static LinkState? StateOf(string peer, string node, ImmutableDictionary<string, AgentStatus> agents) =>
+        !agents.TryGetValue(node, out var agent) || !agent.IsConnected ? null
+        : agent.Report is { } report && LinkTally.Find(report, peer) is { } link ? link.State
+        : LinkState.Idle;
 }

@@ -90,7 +90,7 @@ internal sealed class GatewayWriter(
             if (chosen == stored)
                 device.IsStored();
             else
-                open.Add(new Move(device, peer, stored, chosen));
+                open.Add(new Move(device.Chose(chosen, GatewayChoice.MayComeUp(peer.Name, outcome.GatewayNodes, stored, known), time), peer, stored, chosen));
         }
 
         foreach (var name in _devices.Keys.Where(name => !view.Peers.ContainsKey(name)).ToList())
@@ -131,6 +131,10 @@ internal sealed class GatewayWriter(
     {
         private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(250);
 
+        /// <summary>A gateway that may come up is given so long.</summary>
+        private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+        private (string? Gateway, long At)? _better; // than one that may come up
         private string? _gateway;
         private long _at;
         private TimeSpan _wait; // zero: nothing was written
@@ -140,9 +144,24 @@ internal sealed class GatewayWriter(
 
         public HashSet<string> Tried { get; } = new(StringComparer.Ordinal);
 
+        /// <summary>Another gateway is chosen than the one that is stored.</summary>
+        /// <param name="mayComeUp">Whether the stored one may be the right one all the same.</param>
+        public Device Chose(string? gateway, bool mayComeUp, TimeProvider time)
+        {
+            if (!mayComeUp)
+                _better = null;
+            else if (_better is not { } better || better.Gateway != gateway)
+                _better = (gateway, time.GetTimestamp());
+            return this;
+        }
+
         /// <summary>How long it is until this is to be written.</summary>
-        public TimeSpan Due(string? gateway, TimeProvider time) =>
-            _wait == TimeSpan.Zero || (!_hasFailed && _gateway != gateway) ? TimeSpan.Zero : _wait - time.GetElapsedTime(_at);
+        public TimeSpan Due(string? gateway, TimeProvider time)
+        {
+            var patience = _better is { } better ? Patience - time.GetElapsedTime(better.At) : TimeSpan.Zero;
+            var rest = _wait == TimeSpan.Zero || (!_hasFailed && _gateway != gateway) ? TimeSpan.Zero : _wait - time.GetElapsedTime(_at);
+            return rest > patience ? rest : patience;
+        }
 
         /// <summary>What was written is seen after a moment; what failed is tried again after a delay that doubles.</summary>
         public void Wrote(string? gateway, bool isWritten, TimeProvider time)
@@ -151,6 +170,6 @@ internal sealed class GatewayWriter(
             (_gateway, _at, _hasFailed, _wait) = (gateway, time.GetTimestamp(), !isWritten, isWritten ? Unseen : next);
         }
 
-        public void IsStored() => (_wait, _hasFailed) = (TimeSpan.Zero, false);
+        public void IsStored() => (_better, _wait, _hasFailed) = (null, TimeSpan.Zero, false);
     }
 }

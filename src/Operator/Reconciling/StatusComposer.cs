@@ -120,7 +120,9 @@ internal sealed class StatusComposer
             // agents forget theirs when they start
             LastHandshakeTime = stored?.LastHandshakeTime is { } known && !(known < handshake) ? known : handshake,
             Endpoint = tally.Endpoint.Length > 0 ? tally.Endpoint : stored?.Endpoint,
-            ConnectedNodes = !outcome.IsServed ? null : isEarly ? stored!.ConnectedNodes : $"{tally.Up}/{tally.Up + tally.Down}",
+            ConnectedNodes = !outcome.IsServed ? null
+                : isEarly && tally.Up + tally.Down == 0 && stored!.ConnectedNodes is { } counted ? counted
+                : $"{tally.Up}/{tally.Up + tally.Down}",
         };
     }
 
@@ -143,9 +145,9 @@ internal sealed class StatusComposer
         var wanted = _inputs.ChangedIn(outcome);
         var behind = wanted > _newest ? _connected : _lagging.FindLastIndex(agent => agent.Revision < wanted) + 1;
         if (behind == 0)
-            return New("Programmed", "True", "Programmed", $"{Number(_connected)} of {Nodes(_connected)} {Verb(_connected, "has", "have")} applied it.");
+            return New("Programmed", "True", "Programmed", $"{Of(_connected, _connected, "has", "have")} applied it.");
 
-        var message = $"{Number(_connected - behind)} of {Nodes(_connected)} {Verb(_connected - behind, "has", "have")} applied it";
+        var message = $"{Of(_connected - behind, _connected, "has", "have")} applied it";
         if (wanted <= _newest)
             message += $"; waiting for {Named([.. _lagging.Take(Math.Min(behind, MostNamed)).Select(agent => agent.Node)], behind)}";
         return New("Programmed", "False", "Pending", message + ".");
@@ -197,7 +199,7 @@ internal sealed class StatusComposer
         if (wanted == 0)
             return "No node has or wants a session: there is no traffic.";
 
-        var text = $"{Number(tally.Up)} of {Nodes(wanted)} {Verb(tally.Up, "has", "have")} a live session";
+        var text = $"{Of(tally.Up, wanted, "has", "have")} a live session";
         var named = 0;
         foreach (var (node, lastHandshake) in tally.DownNodes)
         {
@@ -244,6 +246,7 @@ internal sealed class StatusComposer
             ? New("Accepted", "True", "Accepted", "The settings are in effect.")
             : New("Accepted", "False", PeerReason.Invalid, Sentences(view.MeshProblems));
         var connected = _inputs.Agents.Where(agent => agent.Value.IsConnected && plan.Nodes.ContainsKey(agent.Key)).Select(agent => agent.Value).ToList();
+        var knowsLess = isEarly && stored!.LinksUp + stored.LinksDown + stored.LinksIdle > _links.Up + _links.Down + _links.Idle;
         var mtus = connected.Select(agent => agent.Report?.Mtu ?? 0).Where(mtu => mtu > 0).ToList();
         var spoken = plan.Nodes.Values.Where(node => node.PublicKey is not null).Select(node => node.Versions).Where(versions => !versions.IsEmpty).ToList();
         var version = plan.Protocol?.Version ?? (spoken.Count > 0 ? spoken.Max(versions => versions.Newest) : 0);
@@ -256,9 +259,9 @@ internal sealed class StatusComposer
             ],
             ObservedGeneration = generation,
             Nodes = _nodes,
-            LinksUp = isEarly ? stored!.LinksUp : _links.Up,
-            LinksDown = isEarly ? stored!.LinksDown : _links.Down,
-            LinksIdle = isEarly ? stored!.LinksIdle : _links.Idle,
+            LinksUp = knowsLess ? stored!.LinksUp : _links.Up,
+            LinksDown = knowsLess ? stored!.LinksDown : _links.Down,
+            LinksIdle = knowsLess ? stored!.LinksIdle : _links.Idle,
             Mtu = mtus.Count > 0 ? (int)mtus.Min() : stored?.Mtu,
             Protocol = version == 0 ? null : new ProtocolStatus
             {
@@ -266,7 +269,7 @@ internal sealed class StatusComposer
                 Nodes = spoken.Count,
                 ReadyNodes = spoken.Count(versions => versions.Contains(version)),
             },
-            AgentVersions = isEarly ? stored!.AgentVersions
+            AgentVersions = knowsLess ? stored!.AgentVersions
                 : [.. connected.Select(agent => agent.Hello.Version).Distinct().Order(StringComparer.Ordinal).Take(MostVersions)],
             Conflicts = [.. plan.Conflicts.Take(MostConflicts)],
         };
@@ -280,11 +283,11 @@ internal sealed class StatusComposer
         if (_nodes == 0)
             return New("Ready", "Unknown", "NoNodes", "The cluster has no nodes.");
         if (_notReady.Count == 0)
-            return New("Ready", "True", "Ready", $"All {Nodes(_nodes)} {Verb(_nodes, "is", "are")} ready.");
+            return New("Ready", "True", "Ready", _nodes == 1 ? "The node is ready." : $"All {Number(_nodes)} nodes are ready.");
 
         var ready = _nodes - _notReady.Count;
         var (node, why) = _notReady[0];
-        var message = $"{Number(ready)} of {Nodes(_nodes)} {Verb(ready, "is", "are")} ready; {node}: {why.TrimEnd('.')}";
+        var message = $"{Of(ready, _nodes, "is", "are")} ready; {node}: {why.TrimEnd('.')}";
         if (_notReady.Count > 1)
             message += $"; and {Named([.. _notReady.Skip(1).Take(MostNamed).Select(other => other.Node)], _notReady.Count - 1)}";
         return New("Ready", "False", "NodesNotReady", message + ".");
@@ -299,9 +302,9 @@ internal sealed class StatusComposer
     private static string Named(IReadOnlyCollection<string> names, int all) =>
         string.Join(", ", names) + (all > names.Count ? $" and {Number(all - names.Count)} more" : "");
 
-    private static string Nodes(int count) => count == 1 ? "1 node" : $"{Number(count)} nodes";
-
-    private static string Verb(int count, string one, string several) => count == 1 ? one : several;
+    /// <summary>"1 of 3 nodes has".</summary>
+    private static string Of(int some, int all, string one, string several) =>
+        $"{Number(some)} of {Number(all)} {(all == 1 ? "node" : "nodes")} {(some == 1 || all == 1 ? one : several)}";
 
     private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
 

@@ -13,7 +13,7 @@ internal static class StatusPatch
         SameInEssence(left, right) && SameMessages(left.Conditions, right.Conditions)
         && left.Endpoint == right.Endpoint && left.LastHandshakeTime == right.LastHandshakeTime && left.ConnectedNodes == right.ConnectedNodes;
 
-    /// <summary>Whether what people and programs wait for is the same: counters, times and the words of messages may differ.</summary>
+    /// <summary>Whether what people and programs wait for is the same: counters, times (but the first) and the words of messages may differ.</summary>
     public static bool SameInEssence(WireGuardPeerStatus left, WireGuardPeerStatus right) =>
         SameConditions(left.Conditions, right.Conditions) && left.ObservedGeneration == right.ObservedGeneration
         && left.Addresses.SequenceEqual(right.Addresses, StringComparer.Ordinal)
@@ -40,8 +40,8 @@ internal static class StatusPatch
         {
             ["conditions"] = Conditions(status.Conditions),
             ["observedGeneration"] = status.ObservedGeneration,
-            ["addresses"] = Texts(status.Addresses),
         };
+        Put(written, "addresses", Texts(status.Addresses));
         Put(written, "endpoint", status.Endpoint);
         Put(written, "lastHandshakeTime", status.LastHandshakeTime is { } time ? Text(time) : null);
         Put(written, "connectedNodes", status.ConnectedNodes);
@@ -55,9 +55,9 @@ internal static class StatusPatch
         {
             ["conditions"] = Conditions(status.Conditions),
             ["observedGeneration"] = status.ObservedGeneration,
-            ["agentVersions"] = Texts(status.AgentVersions),
-            ["conflicts"] = Texts(status.Conflicts),
         };
+        Put(written, "agentVersions", Texts(status.AgentVersions));
+        Put(written, "conflicts", Texts(status.Conflicts));
         Put(written, "nodes", status.Nodes);
         Put(written, "linksUp", status.LinksUp);
         Put(written, "linksDown", status.LinksDown);
@@ -98,7 +98,8 @@ internal static class StatusPatch
         ["lastTransitionTime"] = Text(condition.LastTransitionTime!.Value),
     })]);
 
-    private static JsonArray Texts(List<string> texts) => new([.. texts.Select(text => (JsonNode)text)]);
+    // kubectl would show an empty list as []
+    private static JsonArray? Texts(List<string> texts) => texts.Count == 0 ? null : new([.. texts.Select(text => (JsonNode)text)]);
 
     private static string Text(DateTimeOffset time) => time.ToUniversalTime().ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
 

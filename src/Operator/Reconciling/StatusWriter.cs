@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
 using WgMesh.Crds;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
@@ -138,53 +139,59 @@ internal sealed class StatusWriter(
         var (view, wanted) = (cluster.View.Value, _wanted);
         if (key == MeshKey)
         {
-            var before = StoredMesh(view);
-            if (view.Mesh is null || wanted.Mesh is null || (before is not null && StatusPatch.Same(before, wanted.Mesh)))
+            if (view.Mesh is not { } mesh || wanted.Mesh is not { } meshStatus || IsRefused(key, mesh))
                 return;
-            await _pace.TakeAsync(cancellationToken);
-            var result = await api.ApplyStatusAsync(
-                CustomResources.StoredMeshes, view.Mesh.Metadata, StatusPatch.Write(wanted.Mesh), ApiWriter.StatusManager, cancellationToken);
-            _written[key] = new Written(view.Mesh, result, time.GetTimestamp());
+            var before = StoredMesh(view);
+            if (before is not null && StatusPatch.Same(before, meshStatus))
+                return;
+
+            await ApplyAsync(
+                key, CustomResources.StoredMeshes, mesh, StatusPatch.Write(meshStatus), isUsable: view.MeshProblems.IsEmpty, cancellationToken);
+            TellAccepted(mesh, before?.Conditions ?? [], meshStatus.Conditions, admitted: null);
             return;
         }
 
-        if (!view.Peers.TryGetValue(key, out var peer) || !wanted.Peers.TryGetValue(key, out var status) || IsRefused(peer))
+        if (!view.Peers.TryGetValue(key, out var peer) || !wanted.Peers.TryGetValue(key, out var status) || IsRefused(key, peer.Object))
             return;
         var stored = StoredPeer(view, key);
         if (stored is not null && StatusPatch.Same(stored, status))
             return;
 
+        await ApplyAsync(
+            key, CustomResources.StoredPeers, peer.Object, StatusPatch.Write(status), isUsable: peer.Unusable is null, cancellationToken);
+        TellAccepted(peer.Object, stored?.Conditions ?? [], status.Conditions, admitted: "The peer is part of the mesh");
+        if (status.Conditions.Find(one => one.Type == "Ready")!.Reason == "AgentNotConnected"
+            && stored?.Conditions.Find(one => one.Type == "Ready") is { Status: "True" })
+            events.Record(peer.Object, isWarning: true, "AgentDisconnected", "The node's agent is not connected to the operator any more");
+    }
+
+    private async Task ApplyAsync(
+        string key, ResourceType<StoredResource> type, StoredResource item, JsonObject status, bool isUsable, CancellationToken cancellationToken)
+    {
         await _pace.TakeAsync(cancellationToken);
         try
         {
-            var result = await api.ApplyStatusAsync(
-                CustomResources.StoredPeers, peer.Object.Metadata, StatusPatch.Write(status), ApiWriter.StatusManager, cancellationToken);
-            _written[key] = new Written(peer.Object, result, time.GetTimestamp());
+            var result = await api.ApplyStatusAsync(type, item.Metadata, status, ApiWriter.StatusManager, cancellationToken);
+            _written[key] = new Written(item, result, time.GetTimestamp());
         }
-        catch (ApiException e) when (e.StatusCode == 422)
+        catch (ApiException e) when (!isUsable && e.StatusCode is 400 or 422 or 500)
         {
-            // an API server takes no status for an object that its schema would not take; people are told by the event
-            _written[key] = new Written(peer.Object, null, time.GetTimestamp());
-            Log.StatusRefused(logger, key, e.Message);
+            // an API server takes no status for an object whose spec its schema would not take; an event is all that people can be told by
+            _written[key] = new Written(item, null, time.GetTimestamp());
+            Log.StatusRefused(logger, $"{item.Kind} {item.Metadata.Name}", e.Message);
         }
-
-        Tell(peer, stored?.Conditions ?? [], status.Conditions);
     }
 
-    private void Tell(StoredPeer peer, List<Condition> before, List<Condition> after)
+    private void TellAccepted(StoredResource item, List<Condition> before, List<Condition> after, string? admitted)
     {
-        var (admittedBefore, admitted) = (before.Find(one => one.Type == "Accepted"), after.Find(one => one.Type == "Accepted")!);
-        if (admittedBefore?.Status != admitted.Status || admittedBefore.Reason != admitted.Reason || admittedBefore.Message != admitted.Message)
-        {
-            if (admitted.Status == "False" || (admitted.Status == "True" && admitted.Reason != PeerReason.Accepted))
-                events.Record(peer.Object, isWarning: true, admitted.Reason!, admitted.Message!);
-            else if (admitted.Status == "True")
-                events.Record(peer.Object, isWarning: false, "PeerAdmitted", "The peer is part of the mesh");
-        }
+        var (then, now) = (before.Find(one => one.Type == "Accepted"), after.Find(one => one.Type == "Accepted")!);
+        if (then?.Status == now.Status && then.Reason == now.Reason && then.Message == now.Message)
+            return;
 
-        var ready = after.Find(one => one.Type == "Ready")!;
-        if (ready.Reason == "AgentNotConnected" && before.Find(one => one.Type == "Ready") is { Status: "True" })
-            events.Record(peer.Object, isWarning: true, "AgentDisconnected", "The node's agent is not connected to the operator any more");
+        if (now.Status == "False" || (now.Status == "True" && now.Reason != PeerReason.Accepted))
+            events.Record(item, isWarning: true, now.Reason!, now.Message!);
+        else if (now.Status == "True" && admitted is not null)
+            events.Record(item, isWarning: false, "PeerAdmitted", admitted);
     }
 
     /// <summary>The newest that is known to be stored: what was written may not be seen yet.</summary>
@@ -201,8 +208,8 @@ internal sealed class StatusWriter(
         _written.TryGetValue(key, out written!) && written.Result is not null
         && ReferenceEquals(written.Before, seen) && time.GetElapsedTime(written.At) < Unseen;
 
-    private bool IsRefused(StoredPeer peer) =>
-        _written.TryGetValue(peer.Name, out var written) && written.Result is null && ReferenceEquals(written.Before, peer.Object);
+    private bool IsRefused(string key, StoredResource item) =>
+        _written.TryGetValue(key, out var written) && written.Result is null && ReferenceEquals(written.Before, item);
 
     private void Forget(ClusterView view, MeshPlan plan)
     {

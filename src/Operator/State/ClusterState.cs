@@ -138,7 +138,7 @@ internal sealed record PeerRecord
     /// <summary>The node whose key this pins; null for an external device.</summary>
     public string? NodeName { get; init; }
 
-    /// <summary>What an external device speaks; what a node does its agent announces.</summary>
+    /// <summary>What an external device speaks; of a node what counts unless its agent's announcement is known.</summary>
     public VersionSet Versions { get; init; } = VersionSet.One;
 }
 

@@ -15,7 +15,7 @@ internal sealed record PresharedKeySet(ImmutableDictionary<SecretReference, Secr
 
 /// <summary>
 /// Reads the Secrets that peers refer to, each by its name, so that nothing more need be allowed than those: again every minute, and at once
-/// when a peer refers to another. While the API server cannot say, what it said last holds.
+/// when a peer refers to another. While the API server cannot say, what it said last holds. Every answer counts as soon as it is there.
 /// </summary>
 internal sealed class PresharedKeys(KubernetesClient client, TimeProvider time, ILogger logger)
 {
@@ -31,8 +31,10 @@ internal sealed class PresharedKeys(KubernetesClient client, TimeProvider time, 
 
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(50);
 
-    private readonly Dictionary<(string Namespace, string Name), Answer> _answers = [];
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(string Namespace, string Name), Answer> _answers = []; // under the gate
     private readonly Latest<References> _wanted = new(new([]));
+    private bool _isFailing;                                                             // under the gate: a failure has been told of
 
     /// <summary>The keys now.</summary>
     public PresharedKeySet Current { get; private set; } = PresharedKeySet.Empty;
@@ -47,59 +49,76 @@ internal sealed class PresharedKeys(KubernetesClient client, TimeProvider time, 
             _wanted.Publish(new(references));
     }
 
-    /// <summary>Ends when every Secret that is wanted has been asked for and the API server had an answer, or has had none for half a minute.</summary>
+    /// <summary>
+    /// Ends when every Secret that was wanted has been asked for and the API server had an answer, and after half a minute at the latest: what
+    /// has no answer by then cannot be read now.
+    /// </summary>
     public async Task LookUpFirstAsync(CancellationToken cancellationToken)
     {
-        var started = time.GetTimestamp();
-        while (!await LookUpAsync(_wanted.Value.All, onlyNew: true, cancellationToken) && time.GetElapsedTime(started) < LongestFirstLook)
-            await Task.Delay(Retry, time, cancellationToken);
-    }
-
-    /// <summary>Keeps the keys up to date until cancelled, after <see cref="LookUpFirstAsync"/>.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        var seen = _wanted.Value;
-        var read = time.GetTimestamp();
-        while (true)
+        using var limit = new CancellationTokenSource(LongestFirstLook, time);
+        using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
+        try
         {
-            using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var rest = Interval - time.GetElapsedTime(read);
-            var due = Task.Delay(rest > TimeSpan.Zero ? rest : TimeSpan.Zero, time, waiting.Token);
-            var next = _wanted.NextAsync(seen, waiting.Token);
-            await Task.WhenAny(due, next);
-            var isDue = due.IsCompleted;
-            await waiting.CancelAsync();
-            await ((Task)Task.WhenAll(due, next)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            cancellationToken.ThrowIfCancellationRequested();
-
-            seen = _wanted.Value;
-            if (isDue)
-                read = time.GetTimestamp();
-            await LookUpAsync(seen.All, onlyNew: !isDue, cancellationToken);
+            while (!await LookUpAsync(Secrets(answer => answer is null or { Failure: not null }), limited.Token))
+                await Task.Delay(Retry, time, limited.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            foreach (var (space, name) in Secrets(answer => answer is null))
+                Take(space, name, Unread(space, name, $"no answer within {LongestFirstLook.TotalSeconds} s"));
         }
     }
 
-    /// <summary>Whether the API server had an answer to everything.</summary>
-    private async Task<bool> LookUpAsync(ImmutableHashSet<SecretReference> wanted, bool onlyNew, CancellationToken cancellationToken)
-    {
-        var secrets = wanted.Select(reference => (reference.Namespace, reference.Name)).ToHashSet();
-        foreach (var gone in _answers.Keys.Where(secret => !secrets.Contains(secret)).ToList())
-            _answers.Remove(gone);
+    /// <summary>Keeps the keys up to date until cancelled, after <see cref="LookUpFirstAsync"/>.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => Together.RunAsync(cancellationToken, LookUpNewAsync, LookUpAgainAsync);
 
-        var asked = secrets.Where(secret => !onlyNew || !_answers.TryGetValue(secret, out var answer) || answer.Failure is not null).ToList();
-        var answers = new Answer[asked.Count];
-        await Parallel.ForAsync(0, asked.Count, new ParallelOptions { MaxDegreeOfParallelism = Readers, CancellationToken = cancellationToken },
+    // beside the other one, which may take long: it must not keep a new peer waiting
+    private async Task LookUpNewAsync(CancellationToken cancellationToken)
+    {
+        for (var wanted = _wanted.Value; ; wanted = await _wanted.NextAsync(wanted, cancellationToken))
+        {
+            lock (_gate)
+            {
+                foreach (var gone in _answers.Keys.Where(secret => !wanted.BySecret.Contains(secret)).ToList())
+                    _answers.Remove(gone);
+                Publish(wanted, wanted.All);
+            }
+
+            await LookUpAsync(Secrets(answer => answer is null), cancellationToken);
+        }
+    }
+
+    private async Task LookUpAgainAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+            await LookUpAsync(Secrets(answer => answer is not null), cancellationToken);
+    }
+
+    /// <summary>The wanted Secrets of whose answers so far something holds; null: none yet.</summary>
+    private List<(string Namespace, string Name)> Secrets(Func<Answer?, bool> predicate)
+    {
+        lock (_gate)
+            return [.. _wanted.Value.BySecret.Select(group => group.Key).Where(secret => predicate(_answers.GetValueOrDefault(secret)))];
+    }
+
+    /// <summary>Whether the API server had an answer to everything.</summary>
+    private async Task<bool> LookUpAsync(List<(string Namespace, string Name)> secrets, CancellationToken cancellationToken)
+    {
+        await Parallel.ForAsync(0, secrets.Count, new ParallelOptions { MaxDegreeOfParallelism = Readers, CancellationToken = cancellationToken },
             async (index, cancellation) =>
             {
-                answers[index] = await ReadAsync(asked[index].Namespace, asked[index].Name, cancellation);
-                if (asked.Count > Readers)
+                var (space, name) = secrets[index];
+                Take(space, name, await ReadAsync(space, name, cancellation));
+                if (secrets.Count > Readers)
                     await Task.Delay(Pace, time, cancellation);
             });
-        for (var i = 0; i < asked.Count; i++)
-            _answers[asked[i]] = answers[i].Failure is null ? answers[i] : answers[i] with { Secret = _answers.GetValueOrDefault(asked[i])?.Secret };
-
-        Publish(wanted);
-        return answers.All(answer => answer.Failure is null);
+        lock (_gate)
+        {
+            var wanted = _wanted.Value;
+            _isFailing = _answers.Any(entry => entry.Value.Failure is not null && wanted.BySecret.Contains(entry.Key));
+            return !_isFailing;
+        }
     }
 
     private async Task<Answer> ReadAsync(string space, string name, CancellationToken cancellationToken)
@@ -115,16 +134,42 @@ internal sealed class PresharedKeys(KubernetesClient client, TimeProvider time, 
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            Log.SecretNotRead(logger, space, name, e.Message);
-            return new Answer(null, Failure: $"Secret {space}/{name}: it cannot be read now; what was read before stays in force");
+            return Unread(space, name, e.Message);
         }
     }
 
-    private void Publish(ImmutableHashSet<SecretReference> wanted)
+    private static Answer Unread(string space, string name, string reason) =>
+        new(null, Failure: $"Secret {space}/{name}: it cannot be read now; what was read before stays in force", Reason: reason);
+
+    private void Take(string space, string name, Answer answer)
+    {
+        lock (_gate)
+        {
+            var wanted = _wanted.Value;
+            if (!wanted.BySecret.Contains((space, name)))
+                return;
+
+            var before = _answers.GetValueOrDefault((space, name));
+            if (answer.Failure is not null)
+            {
+                answer = answer with { Secret = before?.Secret };
+                if (!_isFailing)
+                    Log.SecretsNotRead(logger, space, name, answer.Reason!);
+                _isFailing = true;
+            }
+
+            _answers[(space, name)] = answer;
+            if (before is null || !answer.SaysTheSameAs(before))
+                Publish(wanted, wanted.BySecret[(space, name)]);
+        }
+    }
+
+    // under the gate
+    private void Publish(References wanted, IEnumerable<SecretReference> changed)
     {
         var before = Current;
-        var values = before.Values.RemoveRange(before.Values.Keys.Where(reference => !wanted.Contains(reference)));
-        foreach (var reference in wanted)
+        var values = before.Values.RemoveRange(before.Values.Keys.Where(reference => !wanted.All.Contains(reference)));
+        foreach (var reference in changed)
         {
             var key = _answers.GetValueOrDefault((reference.Namespace, reference.Name))?.Secret?.Find(reference.Key) is { } bytes
                 ? SecretKey.ParseBase64(Encoding.UTF8.GetString(bytes).Trim())
@@ -149,7 +194,19 @@ internal sealed class PresharedKeys(KubernetesClient client, TimeProvider time, 
     /// <param name="Secret">Null: there is none, or it must not be read.</param>
     /// <param name="Problem">Why it must not be read.</param>
     /// <param name="Failure">That there was no answer.</param>
-    private sealed record Answer(Secret? Secret, string? Problem = null, string? Failure = null);
+    /// <param name="Reason">Why there was none.</param>
+    private sealed record Answer(Secret? Secret, string? Problem = null, string? Failure = null, string? Reason = null)
+    {
+        public bool SaysTheSameAs(Answer other) =>
+            Problem == other.Problem && Failure == other.Failure
+            && (ReferenceEquals(Secret, other.Secret)
+                || (Secret?.Metadata is { ResourceVersion: not null } mine && other.Secret?.Metadata is { } theirs
+                    && mine.ResourceVersion == theirs.ResourceVersion && mine.Uid == theirs.Uid));
+    }
 
-    private sealed record References(ImmutableHashSet<SecretReference> All);
+    private sealed record References(ImmutableHashSet<SecretReference> All)
+    {
+        public ILookup<(string Namespace, string Name), SecretReference> BySecret { get; } =
+            All.ToLookup(reference => (reference.Namespace, reference.Name));
+    }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Text.Json;
 using Grpc.Core;
+using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Planning;
 using WgMesh.Operator.State;
@@ -62,13 +63,15 @@ internal sealed class OperatorMetrics : IDisposable
     public bool IsLeader { get; set; }
 
     /// <summary>Measures what there is only with an API server.</summary>
-    public void Follow(KubernetesCluster cluster)
+    public void Follow(KubernetesCluster cluster, EventRecorder events)
     {
         _meter.CreateObservableGauge("wgmesh.operator.kubernetes.leader", () => IsLeader ? 1L : 0L, "{replica}", "1 while this replica leads.");
         _meter.CreateObservableGauge("wgmesh.operator.kubernetes.outage", () => cluster.IsInOutage ? 1L : 0L, "{server}",
             "1 while the API server cannot be asked, and what it said before stays in force.");
         _meter.CreateObservableCounter("wgmesh.operator.kubernetes.relists", () => cluster.Relists, "{list}",
             "Complete lists of a kind of object after the first.");
+        _meter.CreateObservableCounter("wgmesh.operator.kubernetes.events.dropped", () => events.Dropped, "{event}",
+            "Events that were not written, for there were too many or the API server did not take them.");
     }
 
     public void Written(string kind, string outcome) =>

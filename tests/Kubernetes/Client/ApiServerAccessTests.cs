@@ -31,9 +31,8 @@ public sealed class ApiServerAccessTests(KubernetesServer server) : IAsyncLifeti
     public async Task The_administrators_kubeconfig_leads_to_the_server()
     {
         using var client = new KubernetesClient(KubernetesClientConfiguration.FromKubeConfig(server.KubeconfigPath));
-        Assert.Equal("kube-system", (await client.ListAsync(
-            new ResourceType<ConfigMap>("v1", "Namespace", "namespaces", false, KubernetesJson.Default.ConfigMap),
-            new ListOptions { FieldSelector = "metadata.name=kube-system" }, default)).Items.Single().Metadata.Name);
+        Assert.Equal("kube-system", (await client.GetAsync(
+            new ResourceType<ConfigMap>("v1", "Namespace", "namespaces", false, KubernetesJson.Default.ConfigMap), "kube-system", null, default)).Metadata.Name);
     }
 
     [Fact]

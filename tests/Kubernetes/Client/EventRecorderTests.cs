@@ -205,6 +205,10 @@ public sealed partial class EventRecorderTests : IAsyncLifetime
         var item = await CreatedAsync();
         Assert.Matches($"^a{{235}}\\.[0-9a-f]{{16}}$", NameOf(item));
         Assert.Equal(1024, ((string)item["message"]!).Length);
+
+        // the half of a character would become another one, and the event's name another event's
+        _recorder.Record(Node, false, "Long", new string('m', 1022) + "\ud83d\ude00 and more");
+        Assert.Equal(new string('m', 1022) + "…", (string)(await CreatedAsync())["message"]!);
     }
 
     private async Task<JsonNode> CreatedAsync()

@@ -110,9 +110,9 @@ public class KubernetesClientTests
                {"metadata": {"name": "d"}}]}
             """);
         using var client = _server.Client();
-        var page = await client.ListAsync(ResourceTypes.Nodes, new ListOptions { Limit = 4, LabelSelector = "a=b,c", ResourceVersion = "0" }, default);
+        var page = await client.ListAsync(ResourceTypes.Nodes, new ListOptions { Limit = 4 }, default);
 
-        Assert.Equal("GET /api/v1/nodes?labelSelector=a%3Db%2Cc&limit=4&resourceVersion=0", _server.Requests[0].Request);
+        Assert.Equal("GET /api/v1/nodes?limit=4", _server.Requests[0].Request);
         Assert.Equal(["a", "d"], page.Items.Select(item => item.Metadata.Name));
         Assert.Equal(["b", "c"], page.Unreadable.Select(item => item.Metadata.Name));
         Assert.Equal(("u", "3"), (page.Unreadable[0].Metadata.Uid, page.Unreadable[0].Metadata.ResourceVersion));
@@ -122,11 +122,11 @@ public class KubernetesClientTests
     }
 
     [Fact]
-    public async Task The_last_page_has_no_continue_and_a_later_one_asks_for_no_version()
+    public async Task The_last_page_has_no_continue()
     {
         _server.Answer("""{"metadata": {"resourceVersion": "1", "continue": ""}, "items": null}""");
         using var client = _server.Client();
-        var page = await client.ListAsync(ResourceTypes.Nodes, new ListOptions { Continue = "c/1", ResourceVersion = "0" }, default);
+        var page = await client.ListAsync(ResourceTypes.Nodes, new ListOptions { Continue = "c/1" }, default);
         Assert.Equal("GET /api/v1/nodes?continue=c%2F1", _server.Requests[0].Request);
         Assert.Null(page.Continue);
         Assert.Empty(page.Items);
@@ -211,6 +211,30 @@ public class KubernetesClientTests
     }
 
     [Fact]
+    public async Task A_connection_that_does_not_come_about_in_time_is_a_failure_and_no_cancellation()
+    {
+        // as the handler tells of its ConnectTimeout
+        _server.Answer(_ => throw new TaskCanceledException("The operation was canceled.", new TimeoutException("no connection in time")));
+        using var client = _server.Client();
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(ResourceTypes.Nodes, "a", null, default));
+        Assert.EndsWith("no connection in time", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Half_a_surrogate_pair_is_applied_as_a_replacement_character()
+    {
+        _server.Answer("{}");
+        using var client = _server.Client();
+        await client.ApplyStatusAsync(ResourceTypes.Nodes, new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["name"] = "n" },
+            ["status"] = new JsonObject { ["a"] = "x\ud83d", ["b"] = "\ude00\ud83d\ude00" },
+        }, "me", default);
+        var applied = ManifestFile.Parse("applied.yaml", _server.Requests[0].Body!).Manifests.Single().Content;
+        Assert.Equal(("x\ufffd", "\ufffd\ud83d\ude00"), ((string?)applied["status"]!["a"], (string?)applied["status"]!["b"]));
+    }
+
+    [Fact]
     public async Task Who_cancels_gets_a_cancellation()
     {
         using var cancelled = new CancellationTokenSource();
@@ -248,10 +272,10 @@ public class KubernetesClientTests
 
         _server.Answer(new PiecewiseStream(pieces));
         using var client = _server.Client();
-        var changes = await client.WatchAsync(ResourceTypes.Nodes, Watch with { FieldSelector = "metadata.name=a" }, default).ToListAsync();
+        var changes = await client.WatchAsync(ResourceTypes.Nodes, Watch, default).ToListAsync();
 
         Assert.Equal(
-            "GET /api/v1/nodes?fieldSelector=metadata.name%3Da&resourceVersion=5&watch=true&allowWatchBookmarks=true&timeoutSeconds=300",
+            "GET /api/v1/nodes?resourceVersion=5&watch=true&allowWatchBookmarks=true&timeoutSeconds=300",
             _server.Requests[0].Request);
         Assert.Equal(
             [

@@ -83,20 +83,41 @@ public class AgentRegistryTests
     public void What_is_kept_is_bounded_by_the_plan()
     {
         var session = _agents.Connect(Hello("a"));
-        session.Report(Report(Up("b"), Up("nobody"), Up("b", received: 9)), Plan);
+        session.Report(Report(Up("b"), Up(new string('x', 254)), Up(""), Up("b", received: 9)), Plan);
         Assert.Equal([("b", LinkState.Up)], Links);
 
+        session.Report(Report([.. Enumerable.Range(0, 10_000).Select(i => Up($"a{i}")), Up("b"), Up("c")]), Plan);
+        Assert.Equal(AgentReport.MostUnplanned + 2, A.Report!.Links.Length);
+        Assert.Equal(["b", "c"], A.Report.Links[^2..].Select(link => link.Peer)); // those that are planned, whatever else there is
+
         // an agent that never says that a peer is gone
-        for (var i = 0; i < 50; i++)
+        for (var round = 0; round < 50; round++)
         {
-            session.Report(Partial(Up($"p{i}")), Clusters.Three.With(Clusters.Peer($"p{i}", 100 + i)).Plan());
+            session.Report(Partial([.. Enumerable.Range(0, 100).Select(i => Up($"p{round}-{i}"))]), Plan);
+            Assert.InRange(A.Report!.Links.Length, 2, AgentReport.MostUnplanned + Plan.Outcomes.Length);
         }
 
-        Assert.InRange(A.Report!.Links.Length, 1, 4);
+        Assert.Equal(["b", "c"], Links.Select(link => link.Item1).Where(Plan.HasPeer));
         var texts = new Report { Errors = { Enumerable.Repeat(new string('x', 10_000), 1000) } };
         session.Report(texts, Plan);
         Assert.Equal(32, A.Report!.Errors.Length);
         Assert.All(A.Report.Errors, error => Assert.InRange(error.Length, 1, 600));
+    }
+
+    [Fact]
+    public void A_link_that_is_told_before_its_peer_is_planned_is_there_when_it_is()
+    {
+        var session = _agents.Connect(Hello("a"));
+        session.Report(Report(Up("b"), Down("late")), Plan);
+        var later = Clusters.Three.With(Clusters.Peer("late", 9)).Plan();
+        session.Report(Partial(Up("c"), Down("later")), Plan);
+        session.Report(Partial(), later); // it has no news of the link
+
+        Assert.Equal([("b", LinkState.Up), ("c", LinkState.Up), ("late", LinkState.Down), ("later", LinkState.Down)], Links);
+        var shown = StatusView.Of(new PublishedPlan(1, later, []), _agents.Agents.Value, new HashSet<string> { "a" });
+        Assert.Equal(["b", "c", "late"], shown.Peers[0].Links.Select(link => link.Peer));
+        var tally = Operator.Reconciling.LinkTally.Of(later, _agents.Agents.Value);
+        Assert.Equal((2, 1, 0, 1), (tally.Up, tally.Down, tally.Idle, tally["late"].Down));
     }
 
     [Theory]

@@ -395,10 +395,10 @@ public class SyncTests
     }
 
     /// <summary>The first status that fulfils the condition.</summary>
-    internal static async Task<MeshStatus> StatusAsync(RunningOperator running, Predicate<MeshStatus> condition)
+    internal static async Task<MeshStatus> StatusAsync(RunningOperator running, Predicate<MeshStatus> condition, params string[] linksOf)
     {
         using var timeout = new CancellationTokenSource(RunningOperator.Patience);
-        using var call = running.Client().WatchStatus(new WatchStatusRequest(), cancellationToken: timeout.Token);
+        using var call = running.Client().WatchStatus(new WatchStatusRequest { LinksOf = { linksOf } }, cancellationToken: timeout.Token);
         while (await call.ResponseStream.MoveNext(timeout.Token))
         {
             if (condition(call.ResponseStream.Current))

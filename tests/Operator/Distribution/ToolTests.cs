@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Tests.Planning;
 using WgMesh.Rpc;
 using static WgMesh.Operator.Tests.Distribution.FakeAgent;
@@ -25,10 +26,10 @@ public class ToolTests
             var report = new Report { AppliedRevision = 1, Mtu = 1420, Errors = { "a route is in the way" } };
             report.Links.Add(new LinkReport { Peer = "laptop", LastHandshake = Timestamp.FromDateTimeOffset(Clusters.Day),
                 ReceivedBytes = 7, SentBytes = 8, Endpoint = "203.0.113.9:4", State = Rpc.LinkState.Up });
-            report.Links.Add(new LinkReport { Peer = "nobody", Endpoint = new string('x', 10_000) }); // of no plan: not kept
+            report.Links.Add(new LinkReport { Peer = "nobody", Endpoint = new string('x', 10_000) }); // of no plan: not shown
             await a.SendAsync(new AgentMessage { Report = report });
 
-            var status = await StatusAsync(running, status => status.Peers.Any(peer => peer.Links.Count > 0));
+            var status = await StatusAsync(running, status => status.Peers.Any(peer => peer.Links.Count > 0), "a");
 
             Assert.Equal(["a", "b", "c", "laptop", "thief", "twin"], status.Peers.Select(peer => peer.Name));
             var (node, waiting, laptop) = (status.Peers[0], status.Peers[1], status.Peers[3]);
@@ -46,8 +47,28 @@ public class ToolTests
             Assert.Contains(status.Rejected, text => text.Contains("bad.yaml", StringComparison.Ordinal));
         }
 
-        await StatusAsync(running, status => !status.Peers[0].AgentConnected && status.Peers[0].Links.Count == 1);
+        await StatusAsync(running, status => !status.Peers[0].AgentConnected && status.Peers[0].Links.Count == 1, "a");
     }
+
+    [Fact]
+    public async Task Links_are_not_shown_of_more_peers_than_a_message_holds()
+    {
+        await using var running = await RunningOperator.StartAsync();
+        var names = Enumerable.Range(0, StatusView.MostLinksOf + 1).Select(i => $"p{i}").ToArray();
+        await StatusAsync(running, _ => true, names[1..]);
+        var e = await Assert.ThrowsAsync<RpcException>(() => StatusAsync(running, _ => true, names));
+        Assert.Equal(StatusCode.InvalidArgument, e.StatusCode);
+        Assert.Contains("65 names", e.Status.Detail, StringComparison.Ordinal);
+        Assert.Contains("at most 64", e.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, 250)]
+    [InlineData(12, 250)]
+    [InlineData(13, 260)]
+    [InlineData(100, 2000)]
+    public void The_longer_a_status_takes_to_make_the_later_comes_the_next(int took, int expected) =>
+        Assert.Equal(TimeSpan.FromMilliseconds(expected), MeshService.IntervalAfter(TimeSpan.FromMilliseconds(took)));
 
     [Fact]
     public async Task A_peers_configuration_is_complete_but_for_its_private_key()

@@ -99,11 +99,11 @@ public class LinkVersionTests
     }
 
     [Fact]
-    public void Of_a_node_the_agents_word_counts_and_not_what_pins_its_key()
+    public void Of_a_node_the_agents_word_counts_and_without_one_what_pins_its_key()
     {
         var pin = Peer("a", 77) with { NodeName = "a", Versions = Speaks("1,2,3") };
         Assert.Equal(2u, VersionOf(Speaking("1,2", "1,2,3", "1").With(pin).Plan(), "b", "a"));
-        Assert.Equal(1u, VersionOf(Speaking("", "1,2,3", "1").With(pin).Plan(), "b", "a")); // it has not been heard of
+        Assert.Equal(3u, VersionOf(Speaking("", "1,2,3", "1").With(pin).Plan(), "b", "a")); // on Kubernetes nothing of it is kept
     }
 
     [Fact]

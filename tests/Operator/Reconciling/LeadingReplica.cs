@@ -15,7 +15,7 @@ internal sealed class LeadingReplica : IAsyncDisposable
     private readonly CancellationTokenSource _stopped = new();
     private readonly KubernetesClient _client;
     private readonly OperatorMetrics _metrics;
-    private readonly Dictionary<string, AgentSession> _sessions = [];
+    private readonly Dictionary<string, (AgentSession Session, Report? Report)> _sessions = [];
     private readonly List<Task> _running = [];
     private readonly TimeProvider _time;
     private readonly EventRecorder _events;
@@ -50,6 +50,7 @@ internal sealed class LeadingReplica : IAsyncDisposable
         var replica = new LeadingReplica(configuration, time, handler);
         _ = replica._planning.StartAsync(replica._stopped.Token);
         replica._running.Add(replica._planning.ExecuteTask!);
+        replica._running.Add(Task.Run(() => replica.Plans.FollowAsync(replica.Apply, replica._stopped.Token)));
         replica._running.Add(Task.Run(() => replica._events.RunAsync(replica._stopped.Token)));
         return replica;
     }
@@ -80,23 +81,27 @@ internal sealed class LeadingReplica : IAsyncDisposable
         _term = null;
     }
 
-    /// <summary>The agent of a node connects, and says this of itself.</summary>
-    public void Connect(string node, int key, params string[] endpoints)
+    /// <summary>The agent of a node connects, once that is known, and says this of itself. It applies every plan at once.</summary>
+    public async Task ConnectAsync(string node, int key, params string[] endpoints)
     {
-        var hello = new CheckedHello(node, Clusters.Key(key), [.. endpoints], "1.0", VersionSet.One);
-        _sessions[node] = Agents.Connect(hello);
+        await KubernetesObjects.WaitAsync(() => Cluster.Current.Value.Nodes.Any(known => known.Name == node), $"node {node} to be known");
+        lock (_sessions)
+            _sessions[node] = (Agents.Connect(new CheckedHello(node, Clusters.Key(key), [.. endpoints], "1.0", VersionSet.One)), null);
     }
 
-    public void Disconnect(string node) => _sessions[node].Dispose();
-
-    /// <summary>The agent has applied the plan as it is, and says of its links.</summary>
-    public void Report(string node, params (string Peer, Rpc.LinkState State, DateTimeOffset? Handshake)[] links)
+    public void Disconnect(string node)
     {
-        var revision = Plans.Value.Revision;
-        var session = _sessions[node];
-        session.Sending(revision);
-        session.HasNothingNewIn(revision);
-        var report = new Report { AppliedRevision = revision, Mtu = 1420 };
+        lock (_sessions)
+        {
+            _sessions.Remove(node, out var agent);
+            agent.Session.Dispose();
+        }
+    }
+
+    /// <summary>The agent says of its links; and it applies nothing any more if it <paramref name="isStuck"/>.</summary>
+    public void Report(string node, bool isStuck, params (string Peer, Rpc.LinkState State, DateTimeOffset? Handshake)[] links)
+    {
+        var report = new Report { Mtu = 1420 };
         report.Links.AddRange(links.Select(link => new LinkReport
         {
             Peer = link.Peer,
@@ -105,7 +110,35 @@ internal sealed class LeadingReplica : IAsyncDisposable
             LastHandshake = link.Handshake is { } time ? Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(time) : null,
             Endpoint = link.Handshake is null ? "" : "192.0.2.9:51820",
         }));
-        session.Report(report, Plan);
+        lock (_sessions)
+        {
+            var session = _sessions[node].Session;
+            _sessions[node] = (session, isStuck ? null : report);
+            Report(session, report, Plans.Value);
+        }
+    }
+
+    /// <inheritdoc cref="Report(string, bool, ValueTuple{string, Rpc.LinkState, DateTimeOffset?}[])"/>
+    public void Report(string node, params (string Peer, Rpc.LinkState State, DateTimeOffset? Handshake)[] links) => Report(node, false, links);
+
+    private static void Report(AgentSession session, Report report, PublishedPlan plan)
+    {
+        session.Sending(plan.Revision);
+        session.HasNothingNewIn(plan.Revision);
+        report.AppliedRevision = plan.Revision;
+        session.Report(report, plan.Plan);
+    }
+
+    private void Apply(PublishedPlan plan)
+    {
+        lock (_sessions)
+        {
+            foreach (var (session, report) in _sessions.Values)
+            {
+                if (report is not null)
+                    Report(session, report, plan);
+            }
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -27,7 +27,7 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
         Assert.Equal(("Node", "a", uid), (owner["kind"]!.GetValue<string>(), owner["name"]!.GetValue<string>(), owner["uid"]!.GetValue<string>()));
         Assert.Equal("wgmesh-operator", made["metadata"]!["labels"]!["app.kubernetes.io/managed-by"]!.GetValue<string>());
 
-        _operator.Connect("a", 1, "[2001:db8::1]:5000", "192.0.2.1:5000");
+        await _operator.ConnectAsync("a", 1, "[2001:db8::1]:5000", "192.0.2.1:5000");
         var announced = await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
         Assert.Equal(
             (Key(1).ToString(), "2001:db8::1", 5000),
@@ -60,7 +60,7 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
     public async Task A_node_that_is_made_anew_has_a_new_peer_and_nothing_of_the_old_one()
     {
         await server.CreateNodeAsync("a");
-        _operator.Connect("a", 1, "192.0.2.1:5000");
+        await _operator.ConnectAsync("a", 1, "192.0.2.1:5000");
         var old = await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
         _operator.Disconnect("a");
 
@@ -70,7 +70,7 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
         Assert.Null(made["spec"]!["publicKey"]);
         Assert.Null(made["spec"]!["endpoint"]);
 
-        _operator.Connect("a", 2);
+        await _operator.ConnectAsync("a", 2);
         await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"]?.GetValue<string>() == Key(2).ToString());
     }
 
@@ -78,9 +78,9 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
     public async Task A_new_key_replaces_the_old_one_and_people_are_told()
     {
         await server.CreateNodeAsync("a");
-        _operator.Connect("a", 1, "192.0.2.1:5000");
+        await _operator.ConnectAsync("a", 1, "192.0.2.1:5000");
         await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
-        _operator.Connect("a", 2);
+        await _operator.ConnectAsync("a", 2);
         var peer = await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"]!.GetValue<string>() == Key(2).ToString());
         Assert.Null(peer["spec"]!["endpoint"]);
         await KubernetesObjects.WaitAsync(
@@ -92,7 +92,7 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
     public async Task A_peer_that_pins_a_nodes_key_takes_the_place_of_the_nodes_own_with_its_addresses_and_gives_them_back()
     {
         await server.CreateNodeAsync("a");
-        _operator.Connect("a", 1);
+        await _operator.ConnectAsync("a", 1);
         var addresses = (await server.WaitForPeerAsync("a", peer => peer.Allocated().Length == 2)).Allocated();
 
         await server.CreatePeerAsync("pin", 5, new JsonObject { ["nodeName"] = "a" });
