@@ -59,7 +59,7 @@ internal static class HelloCheck
     /// <exception cref="RpcException">PERMISSION_DENIED: people declared another key for the node.</exception>
     private static void CheckPin(string node, PublicKey key, ClusterState cluster)
     {
-        var pin = cluster.Peers.Where(peer => peer.NodeName == node)
+        var pin = cluster.Peers.Where(peer => peer.NodeName == node && peer.HasKey)
             .OrderBy(peer => peer.Created).ThenBy(peer => peer.Name, StringComparer.Ordinal).FirstOrDefault();
         if (pin is not null && pin.PublicKey != key)
             throw Pinned(node, pin.Name, pin.PublicKey, key);

@@ -22,20 +22,20 @@ internal sealed class PlanPrints
     public static ulong Of(MeshPlan plan)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[4096];
-        foreach (var peer in plan.Peers)
-            Add(hash, peer, ref buffer);
         Add(hash, plan.Settings.Serialized);
         foreach (var node in plan.Nodes.Values)
-            Add(hash, node.OwnSettings());
-        // and what may differ from node to node
-        foreach (var outcome in plan.Outcomes)
         {
-            hash.AppendData(Encoding.UTF8.GetBytes(outcome.Name));
-            hash.AppendData([0, (byte)outcome.Admission]);
-            foreach (var prefix in outcome.AllowedIps)
-                hash.AppendData(Encoding.UTF8.GetBytes(prefix));
-            hash.AppendData(Encoding.UTF8.GetBytes($"\0{outcome.Gateway}\0{string.Join(' ', outcome.GatewayNodes)}\0"));
+            Add(hash, node.OwnSettings());
+            Add(hash, $"{node.PeerName} {node.IsServed} {node.Versions} {node.Admits}"); // which peers of those below it has
+        }
+
+        var known = new Dictionary<PeerList, byte[]>();
+        foreach (var (key, view) in plan.Views.OrderBy(entry => entry.Key.Versions.ToString(), StringComparer.Ordinal)
+            .ThenBy(entry => entry.Key.Admits, StringComparer.Ordinal))
+        {
+            Add(hash, $"{key.Versions} {key.Admits}");
+            hash.AppendData(Of(view.Common, known));
+            hash.AppendData(Of(view.Overlay, known));
         }
 
         return Math.Max(BinaryPrimitives.ReadUInt64LittleEndian(hash.GetHashAndReset()), 1);
@@ -79,6 +79,21 @@ internal sealed class PlanPrints
         lock (_lock)
             return _revisions.GetValueOrDefault(print);
     }
+
+    // whether views share a list depends on the plans before: by its reference it is only hashed once
+    private static byte[] Of(PeerList list, Dictionary<PeerList, byte[]> known)
+    {
+        if (known.TryGetValue(list, out var digest))
+            return digest;
+
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[4096];
+        foreach (var peer in list.Peers)
+            Add(hash, peer, ref buffer);
+        return known[list] = hash.GetHashAndReset();
+    }
+
+    private static void Add(IncrementalHash hash, string text) => Add(hash, Encoding.UTF8.GetBytes(text));
 
     private static void Add(IncrementalHash hash, byte[] serialized)
     {

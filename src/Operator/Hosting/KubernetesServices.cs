@@ -81,7 +81,8 @@ internal static class KubernetesServices
         services.AddSingleton(provider => new Reconciler(
             provider.GetRequiredService<KubernetesClient>(), provider.GetRequiredService<KubernetesCluster>(),
             provider.GetRequiredService<PlanLoop>().Published, provider.GetRequiredService<AgentRegistry>(),
-            provider.GetRequiredService<EventRecorder>(), provider.GetRequiredService<OperatorMetrics>(), space,
+            provider.GetRequiredService<EventRecorder>(), provider.GetRequiredService<OperatorMetrics>(),
+            () => provider.GetRequiredService<LeaderElector>().IsLeader, space,
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Reconciler>>()));
         services.AddSingleton(provider => new ElectionService(
             provider.GetRequiredService<LeaderElector>(), identity, provider.GetRequiredService<Reconciler>().RunAsync,

@@ -142,6 +142,12 @@ internal sealed class Membership
             {
                 member.Refuse(PeerReason.UnknownNode, $"spec.nodeName: there is no Node {name}");
             }
+            else if (!peer.HasKey)
+            {
+                // served, it would have every agent refuse its configuration as a whole
+                member.Refuse(PeerReason.Invalid,
+                    $"spec.publicKey: is missing; write the key that Node {name} is to have, or remove the object: the operator makes the peers of nodes itself");
+            }
             else if (node.Peer is { } pin)
             {
                 member.Refuse(PeerReason.PinnedTwice,
@@ -152,16 +158,16 @@ internal sealed class Membership
                 member.Refuse(PeerReason.Invalid,
                     "spec.presharedKeySecretRef: a node's peer has none: a preshared key belongs to one pair of peers; remove it");
             }
-            else if (peer.GatewaySelector is not null)
-            {
-                member.Refuse(PeerReason.Invalid, "spec.gateways: a node's peer has none: every node has a tunnel to it; remove it");
-            }
             else
             {
                 (node.Peer, node.Name, node.PublicKey, node.KeySince) = (peer, peer.Name, peer.PublicKey, peer.Created);
                 node.Generation = peer.Generation;
                 return true;
             }
+        }
+        else if (!peer.HasKey)
+        {
+            member.Refuse(PeerReason.Invalid, "spec.publicKey: is missing; write what `wg pubkey` prints on the device");
         }
         else if (peer.PresharedKey is { } reference)
         {

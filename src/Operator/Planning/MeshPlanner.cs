@@ -12,7 +12,7 @@ namespace WgMesh.Operator.Planning;
 /// <item>Otherwise the older object has a prefix that two ask for; those of different length may overlap: the most specific wins.</item>
 /// <item>An address once given stays: <see cref="AddressPlanner"/>. Plans use those that are stored, and give none.</item>
 /// <item>A device with gateways is a peer of the nodes that have its labels; the others reach it through one of them:
-/// <see cref="Gateways"/>.</item>
+/// <see cref="GatewayAdmission"/>.</item>
 /// <item>The protocol version of a link follows from its two ends: <see cref="LinkVersions"/>.</item>
 /// <item>What is refused affects nobody else.</item>
 /// </list>
@@ -39,7 +39,7 @@ internal sealed class MeshPlanner
         planner._membership.CheckClaims();
         planner.TellMissingAddresses();
         planner.GrantClaims();
-        Gateways.Choose(planner._membership, cluster.Gateways);
+        GatewayAdmission.Choose(planner._membership, cluster.Gateways);
         return new PlanBuilder(cluster, planner._membership, earlier).Build();
     }
 

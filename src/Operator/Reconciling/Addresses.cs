@@ -56,7 +56,7 @@ internal sealed class Addresses(
                 }
 
                 // a status that is written changes nothing here
-                if (!ReferenceEquals(view.State, settled.State) || view.Peers.Count != settled.Peers.Count)
+                if (!ReferenceEquals(view.State, settled.State) || !HaveSameOwners(view, settled))
                     settled = await GiveAsync(view, cancellationToken) ? view : ClusterView.Empty;
 
                 delay = Pause;
@@ -79,6 +79,13 @@ internal sealed class Addresses(
             }
         }
     }
+
+    /// <summary>Whether the same objects are there. A node's own peer may come, and have nothing in the state yet.</summary>
+    internal static bool HaveSameOwners(ClusterView left, ClusterView right) =>
+        ReferenceEquals(left.Peers, right.Peers)
+        || (left.Peers.Count == right.Peers.Count
+            && left.Peers.All(entry => right.Peers.TryGetValue(entry.Key, out var other)
+                && (ReferenceEquals(entry.Value, other) || (entry.Value.Uid == other.Uid && entry.Value.Owner is null == other.Owner is null))));
 
     private async Task<ClusterView> NextAsync(ClusterView seen, TimeSpan? limit, CancellationToken cancellationToken)
     {

@@ -7,7 +7,8 @@ using WgMesh.Operator.Telemetry;
 namespace WgMesh.Operator.Reconciling;
 
 /// <summary>What the leader writes, counted. Each of its parts owns the fields that it writes, and no others.</summary>
-internal sealed class ApiWriter(KubernetesClient client, OperatorMetrics metrics)
+/// <param name="isLeader">Asked right before each write: a process that was suspended may have lost the lease and not heard of it yet.</param>
+internal sealed class ApiWriter(KubernetesClient client, Func<bool> isLeader, OperatorMetrics metrics)
 {
     /// <summary>Owns what the spec of a node's peer says.</summary>
     public const string NodesManager = "wgmesh-nodes";
@@ -86,6 +87,14 @@ internal sealed class ApiWriter(KubernetesClient client, OperatorMetrics metrics
             _ => type == CustomResources.StoredMeshes ? "mesh_status" : "peer_status",
         }, () => client.ApplyStatusAsync(type, new JsonObject { ["metadata"] = Identity(item), ["status"] = status }, manager, cancellationToken));
 
+    /// <summary>A node as the API server has it now, whatever the informers have seen; null: there is none.</summary>
+    public async Task<Node?> FindNodeAsync(string name, CancellationToken cancellationToken)
+    {
+        // a list, for the operator has no other right on nodes
+        var page = await client.ListAsync(ResourceTypes.Nodes, new ListOptions { FieldSelector = $"metadata.name={name}" }, cancellationToken);
+        return page.Items.FirstOrDefault() ?? (page.Unreadable.FirstOrDefault() is { } unreadable ? new Node { Metadata = unreadable.Metadata } : null);
+    }
+
     /// <summary>A ConfigMap; null: there is none.</summary>
     public Task<ConfigMap?> FindConfigMapAsync(string space, string name, CancellationToken cancellationToken) =>
         client.FindAsync(ResourceTypes.ConfigMaps, name, space, cancellationToken);
@@ -103,6 +112,9 @@ internal sealed class ApiWriter(KubernetesClient client, OperatorMetrics metrics
 
     private async Task<T> CountAsync<T>(string kind, Func<Task<T>> write)
     {
+        if (!isLeader())
+            throw new OperationCanceledException("the lease is over");
+
         var outcome = "failed";
         try
         {

@@ -31,6 +31,8 @@ internal sealed class NodePeers(
 
     private readonly WorkQueue<string> _queue = new(time);
     private readonly ConcurrentDictionary<string, string> _remade = new(StringComparer.Ordinal); // the uid of what could not be used, by name
+    private readonly ConcurrentDictionary<string, string> _kept = new(StringComparer.Ordinal);   // endpoints that people wrote, by name
+    private readonly ConcurrentDictionary<string, string> _pinned = new(StringComparer.Ordinal); // by whom nodes are known to be pinned
 
     /// <summary>Works until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => Together.RunAsync(
@@ -120,15 +122,26 @@ internal sealed class NodePeers(
         // a peer that the schema of today does not take could not be written either: its node's agent tells it all anew; once, for it may not help
         if (peer is { Owner: not null } && (node is null || !peer.IsOf(node) || (peer.Spec is null && _remade.TryAdd(name, peer.Uid))))
         {
+            // the informers do not keep step; when that of the nodes has caught up, the name comes again
+            if ((node is null || !peer.IsOf(node)) && await api.FindNodeAsync(name, cancellationToken) is { } found && peer.IsOf(found))
+                return;
+
             await api.DeleteNodePeerAsync(peer, cancellationToken);
             Log.NodePeerDeleted(logger, name, node is null ? "its node is gone" : peer.IsOf(node) ? "it cannot be used" : "its node was made anew");
             return;
         }
 
         if (node is null)
+        {
+            _kept.TryRemove(name, out _);
+            _pinned.TryRemove(name, out _);
             return;
+        }
+
         if (IsPinned(name, view, out var pin))
         {
+            if (pin is not null)
+                TellOfPin(node, pin);
             if (peer is { Owner: not null } && pin is not null && HasAddressesOf(pin, peer))
             {
                 await api.DeleteNodePeerAsync(peer, cancellationToken);
@@ -138,10 +151,14 @@ internal sealed class NodePeers(
             return;
         }
 
+        _pinned.TryRemove(name, out _);
         if (peer is null)
             await CreateAsync(node, cancellationToken);
         else if (peer is { Owner: not null, Spec: not null })
             await ApplyAsync(peer, cancellationToken);
+        else if (peer is { Owner: null, Record: { HasKey: false } record } && record.NodeName == name)
+            events.Record(node, isWarning: true, PeerReason.Invalid,
+                $"WireGuardPeer {name} takes the place of this node's and has no spec.publicKey: write one, or delete it, so that the node can join the mesh");
         else if (peer.Owner is null && peer.Record?.NodeName != name)
             events.Record(node, isWarning: true, PeerReason.NameTaken,
                 $"WireGuardPeer {name} is not this node's, and takes its name: give it another name, so that the node can join the mesh");
@@ -152,12 +169,24 @@ internal sealed class NodePeers(
     {
         pin = null;
         if (!plans.Value.Plan.Nodes.TryGetValue(node, out var plan))
-            return view.State.Peers.Any(peer => peer.NodeName == node);
+            return view.State.Peers.Any(peer => peer.NodeName == node && peer.HasKey);
         if (plan.PinnedBy is not { } name)
             return false;
 
         pin = view.Peers.GetValueOrDefault(name) is { Record: { } record } found && record.NodeName == node ? found : null;
         return true;
+    }
+
+    // who pins a node gets what the others send to it: whoever looks at the node is to see that. Once, and not with each of its heartbeats
+    private void TellOfPin(Node node, StoredPeer pin)
+    {
+        var key = pin.Record!.PublicKey.ToString();
+        var told = $"{pin.Uid} {key}";
+        if (_pinned.TryGetValue(node.Metadata.Name, out var before) && before == told)
+            return;
+        _pinned[node.Metadata.Name] = told;
+        events.Record(node, isWarning: false, "KeyPinned",
+            $"WireGuardPeer {pin.Name} pins this node's key to {key}: the mesh takes no other from the node's agent, and sends to who holds it");
     }
 
     // nothing renumbers: the addresses are moved first
@@ -179,11 +208,18 @@ internal sealed class NodePeers(
 
         var key = hello.PublicKey.ToString();
         var spec = peer.Spec!;
-        if (spec.PublicKey == key && spec.Endpoint?.ToString() == EndpointOf(hello)?.ToString()
+        var endpoint = EndpointOf(hello)?.ToString();
+        var stored = spec.Endpoint?.ToString();
+        if (spec.PublicKey == key && (stored == endpoint || (endpoint is null && _kept.TryGetValue(peer.Name, out var kept) && kept == stored))
             && spec.ProtocolVersions.SequenceEqual(hello.Versions.Numbers.Select(version => (int)version)))
             return;
 
-        await api.ApplyNodePeerAsync(peer.Object.Metadata, SpecOf(hello), cancellationToken);
+        var written = await api.ApplyNodePeerAsync(peer.Object.Metadata, SpecOf(hello), cancellationToken);
+        // what is still there is somebody else's field: their endpoint holds for as long as the agent announces none
+        if (endpoint is null && written.ReadPeer((_, _) => { })?.Endpoint?.ToString() is { } theirs)
+            _kept[peer.Name] = theirs;
+        else
+            _kept.TryRemove(peer.Name, out _);
         if (spec.PublicKey is not { } before || before == key)
             return;
         events.Record(peer.Object, isWarning: false, "KeyChanged", $"The agent of node {peer.Name} has a new public key: {key}");

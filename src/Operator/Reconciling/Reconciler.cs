@@ -10,6 +10,7 @@ namespace WgMesh.Operator.Reconciling;
 /// What the leader alone does: it makes the mesh's settings and the nodes' peers, gives addresses, chooses gateways, and writes every status. All
 /// of it bears being done by two at once, for a lease does not fence.
 /// </summary>
+/// <param name="isLeader">Whether the lease is held at this moment.</param>
 /// <param name="space">The operator's namespace.</param>
 internal sealed class Reconciler(
     KubernetesClient client,
@@ -18,6 +19,7 @@ internal sealed class Reconciler(
     AgentRegistry agents,
     EventRecorder events,
     OperatorMetrics metrics,
+    Func<bool> isLeader,
     string space,
     TimeProvider time,
     ILogger<Reconciler> logger)
@@ -31,20 +33,20 @@ internal sealed class Reconciler(
         metrics.IsLeader = true;
         try
         {
-            // also in what is remembered nothing is left of an earlier term
-            for (var view = cluster.View.Value; !cluster.IsComplete;)
-                view = await cluster.View.NextAsync(view, cancellationToken);
+            // one informer may be far behind another: what is missing here may be there
+            await cluster.RefreshAsync(cancellationToken);
             for (var plan = plans.Value; plan.Revision == 0;)
                 plan = await plans.NextAsync(plan, cancellationToken);
 
-            var api = new ApiWriter(client, metrics);
+            // also in what is remembered nothing is left of an earlier term
+            var api = new ApiWriter(client, isLeader, metrics);
             var patience = Task.Delay(Patience, time, cancellationToken);
             await Together.RunAsync(
                 cancellationToken,
                 ended => KeepMeshAsync(api, ended),
                 new NodePeers(cluster, plans, agents, api, events, metrics, time, logger).RunAsync,
                 new Addresses(cluster, plans, api, space, metrics, time, logger).RunAsync,
-                ended => new Gateways(cluster, plans, agents, api, events, metrics, time, logger).RunAsync(patience, ended),
+                ended => new GatewayWriter(cluster, plans, agents, api, events, metrics, time, logger).RunAsync(patience, ended),
                 ended => new StatusWriter(cluster, plans, agents, api, events, metrics, time, logger).RunAsync(patience, ended));
         }
         finally

@@ -114,7 +114,10 @@ internal sealed record PeerRecord
 
     public required DateTimeOffset Created { get; init; }
 
+    /// <summary>All zeros: none.</summary>
     public required PublicKey PublicKey { get; init; }
+
+    public bool HasKey => PublicKey != default;
 
     /// <summary>"host:port", the host a name or an address (IPv6 in brackets); null if the peer calls first.</summary>
     public string? Endpoint { get; init; }

@@ -54,7 +54,8 @@ internal sealed record StoredPeer
     public static StoredPeer Read(StoredResource stored, StoredPeer? before, string space)
     {
         var owner = stored.Metadata.Labels.GetValueOrDefault(ManagedByLabel) == ManagedBy
-            ? stored.Metadata.OwnerReferences.Find(owner => owner is { Kind: "Node", ApiVersion: "v1" })
+            ? stored.Metadata.OwnerReferences.Find(
+                owner => owner is { Kind: "Node", ApiVersion: "v1" } && owner.Name == stored.Metadata.Name) // else it is a copy that people made
             : null;
         var allocated = ReadAllocated(stored.Status);
         if (before is not null && allocated.SequenceEqual(before.Allocated))

@@ -26,6 +26,30 @@ public class PlanPrintsTests
     }
 
     [Fact]
+    public void A_change_for_nodes_that_speak_a_newer_version_alone_makes_another_print()
+    {
+        // nodes a and b speak {1, 2}, c speaks 1 alone and has the same in all of these
+        var state = Clusters.Three.Announcing("a", 1, VersionSet.Of([1, 2])).Announcing("b", 2, VersionSet.Of([1, 2]));
+        ClusterState[] all =
+        [
+            state,
+            Clusters.Three,
+            Clusters.Three.Announcing("a", 1, VersionSet.Of([1, 2])),
+            state with { Mesh = state.Mesh with { Protocol = new ProtocolRecord(2, 1) } },
+            state.Announcing("c", 3, VersionSet.Of([1, 2])) with { Mesh = state.Mesh with { Protocol = new ProtocolRecord(2, 1) } },
+        ];
+        Assert.Equal(all.Length, all.Select(one => PlanPrints.Of(one.Plan())).Distinct().Count());
+    }
+
+    [Fact]
+    public void The_way_to_a_plan_does_not_change_its_print()
+    {
+        var state = Clusters.Three.Announcing("a", 1, VersionSet.Of([1, 2])).With(Clusters.Peer("laptop", 9));
+        var other = state.Announcing("b", 2, VersionSet.Of([1, 2])).With(Clusters.Peer("phone", 10));
+        Assert.Equal(PlanPrints.Of(state.Plan()), PlanPrints.Of(MeshPlanner.Plan(state.Settled(), other.Plan(state.Plan()))));
+    }
+
+    [Fact]
     public void A_plan_that_comes_back_is_known_by_its_newest_revision_and_old_ones_are_forgotten()
     {
         var prints = new PlanPrints();

@@ -146,14 +146,6 @@ public class GatewayTests
     }
 
     [Fact]
-    public void What_pins_the_key_of_a_node_has_no_gateways()
-    {
-        var plan = Edges("a").With(Behind("pin", 77, "edge") with { NodeName = "a" }).Plan();
-        Assert.Equal((PeerAdmission.Refused, PeerReason.Invalid), (plan.Outcome("pin").Admission, plan.Outcome("pin").Reason));
-        Assert.Contains("spec.gateways", plan.Message("pin"), StringComparison.Ordinal);
-    }
-
-    [Fact]
     public void The_text_for_a_device_lists_its_gateways_and_the_chosen_one_carries_the_rest_of_the_mesh()
     {
         var cluster = Edges("a", "b").With(Behind("camera", 9, "edge")).With(Peer("pin", 77, 0, "172.30.0.0/16") with { NodeName = "c" });

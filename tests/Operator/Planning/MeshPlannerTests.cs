@@ -259,6 +259,22 @@ public class MeshPlannerTests
     }
 
     [Fact]
+    public void A_peer_that_names_a_node_and_has_no_key_is_refused_and_the_node_keeps_its_own()
+    {
+        var plan = Three.With(
+            Peer("empty", 0, 9) with { NodeName = "a" },
+            Peer("pin", 70, 3) with { NodeName = "a" },
+            Peer("b", 0, 2) with { NodeName = "b" }).Plan();
+
+        Assert.Equal((PeerAdmission.Refused, PeerReason.Invalid), (plan.Outcome("empty").Admission, plan.Outcome("empty").Reason));
+        Assert.StartsWith("spec.publicKey: is missing; write the key that Node a is to have", plan.Message("empty"), StringComparison.Ordinal);
+        Assert.Equal(("pin", Key(70)), (plan.Nodes["a"].PinnedBy, plan.Nodes["a"].PublicKey!.Value));
+        Assert.StartsWith("spec.publicKey: is missing", plan.Message("b", PeerKind.External), StringComparison.Ordinal);
+        Assert.Equal((null, Key(2)), (plan.Nodes["b"].PinnedBy, plan.Nodes["b"].PublicKey!.Value));
+        Assert.Equal(["b", "c", "pin"], plan.Peers.Select(peer => peer.Name));
+    }
+
+    [Fact]
     public void A_second_pin_a_pin_without_a_node_and_a_nodes_name_are_refused_with_the_reason()
     {
         var plan = Three.With(

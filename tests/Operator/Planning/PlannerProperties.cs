@@ -38,7 +38,7 @@ public class PlannerProperties
 
     private static readonly Gen<PeerRecord> PeerGen =
         from name in Gen.Elements("a", "laptop", "phone", "site", "tablet", "gate")
-        from key in Gen.Choose(1, 9)
+        from key in Gen.Choose(0, 9) // 0: none
         from age in Gen.Choose(0, 2)
         from claims in Gen.SubListOf(Claims)
         from count in Gen.Choose(0, 3)
@@ -50,7 +50,7 @@ public class PlannerProperties
         {
             NodeName = node,
             PresharedKey = secret,
-            GatewaySelector = gateways.Count == 0 ? null : Labels([.. gateways]),
+            GatewaySelector = gateways.Count == 0 || node is not null ? null : Labels([.. gateways]),
             Generation = generation,
         };
 
@@ -199,6 +199,10 @@ public class PlannerProperties
         return plan.Peers.Length == plan.Peers.DistinctBy(peer => peer.PublicKey).Count()
             && plan.Peers.Length == plan.Peers.DistinctBy(peer => peer.Name).Count();
     });
+
+    [Fact]
+    public void Every_peer_that_is_served_has_a_key() => ForAll(cluster =>
+        cluster.Plan().Peers.All(peer => peer.PublicKey.Span.ContainsAnyExcept((byte)0)));
 
     [Fact]
     public void The_ends_of_a_link_have_one_version_that_both_speak_or_none_in_common() => ForAll(cluster =>

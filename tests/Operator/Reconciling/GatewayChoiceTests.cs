@@ -29,14 +29,14 @@ public sealed class GatewayChoiceTests
     [InlineData("x", "idle idle idle", "a")]   // it is no gateway any more
     [InlineData("x", "gone gone gone", "a")]
     public void The_gateway_is_the_one_that_the_device_uses(string? current, string states, string expected) =>
-        Assert.Equal(expected, GatewayChoice.Choose("device", Gateways, current, Agents(states), haveAgentsHadTime: true));
+        Assert.Equal(expected, GatewayChoice.Choose("device", Gateways, current, [], Agents(states), haveAgentsHadTime: true));
 
     [Theory]
     [InlineData("b", "idle gone idle", "b")]   // its agent may be about to come
     [InlineData("b", "up gone idle", "a")]     // the device is elsewhere, that is sure
     [InlineData("x", "gone gone gone", "a")]
     public void A_new_leader_does_not_move_what_it_only_has_not_heard_of(string? current, string states, string expected) =>
-        Assert.Equal(expected, GatewayChoice.Choose("device", Gateways, current, Agents(states), haveAgentsHadTime: false));
+        Assert.Equal(expected, GatewayChoice.Choose("device", Gateways, current, [], Agents(states), haveAgentsHadTime: false));
 
     [Theory]
     [InlineData("b", "up idle idle", true)]    // its session may be the next to come
@@ -50,7 +50,67 @@ public sealed class GatewayChoiceTests
 
     [Fact]
     public void Without_gateways_there_is_none() =>
-        Assert.Null(GatewayChoice.Choose("device", [], "a", Agents("up up up"), haveAgentsHadTime: true));
+        Assert.Null(GatewayChoice.Choose("device", [], "a", [], Agents("up up up"), haveAgentsHadTime: true));
+
+    [Fact]
+    public void A_device_that_is_off_is_looked_for_through_each_gateway_once()
+    {
+        // each gateway's link goes down when it gets the traffic; after some minutes without, it is idle again
+        var (current, moves, tried) = ("a", new List<string>(), new HashSet<string>());
+        for (var round = 0; round < 12; round++)
+        {
+            var next = Choose(current, string.Join(' ', Gateways.Select(node => node == current ? "down" : "idle")))!;
+            if (next != current)
+                moves.Add(next);
+            current = next;
+        }
+
+        Assert.Equal(["b", "c"], moves);
+        Assert.Equal("b", Choose("c", "idle idle gone")); // in vain, but its agent is there at least
+
+        // the device is there, and goes away again
+        Assert.Equal("a", Choose(current, "up idle down"));
+        Assert.Equal("b", Choose("a", "down idle idle"));
+
+        string? Choose(string from, string states) =>
+            GatewayChoice.Choose("device", Gateways, from, tried, Agents(states), haveAgentsHadTime: true);
+    }
+
+    [Fact]
+    public void A_choice_that_was_written_is_waited_for_and_one_that_failed_is_tried_again_after_a_delay_that_doubles()
+    {
+        var time = new ManualTime();
+        var device = new GatewayWriter.Device("uid");
+        Assert.Equal(TimeSpan.Zero, device.Due("a", time));
+
+        device.Wrote("a", isWritten: true, time);
+        Assert.Equal(TimeSpan.FromSeconds(10), device.Due("a", time));
+        Assert.Equal(TimeSpan.Zero, device.Due("b", time)); // another choice does not wait
+
+        var delays = new List<double>();
+        for (var i = 0; i < 8; i++)
+        {
+            device.Wrote("b", isWritten: false, time);
+            delays.Add(device.Due("a", time).TotalSeconds);
+            time.Advance(device.Due("b", time));
+            Assert.True(device.Due("b", time) <= TimeSpan.Zero);
+        }
+
+        Assert.Equal([0.25, 0.5, 1, 2, 4, 8, 10, 10], delays);
+        device.IsStored();
+        Assert.Equal(TimeSpan.Zero, device.Due("c", time));
+    }
+
+    [Fact]
+    public void A_gateway_that_may_come_up_is_given_time_for_as_long_as_it_may()
+    {
+        var time = new ManualTime();
+        var device = new GatewayWriter.Device("uid").Chose("a", mayComeUp: true, time);
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(TimeSpan.FromSeconds(3), device.Chose("a", mayComeUp: true, time).Due("a", time));
+        Assert.Equal(TimeSpan.FromSeconds(5), device.Chose("c", mayComeUp: true, time).Due("c", time));
+        Assert.Equal(TimeSpan.Zero, device.Chose("c", mayComeUp: false, time).Due("c", time));
+    }
 
     private static ImmutableDictionary<string, AgentStatus> Agents(string states) => states.Split(' ').Zip(Gateways).ToImmutableDictionary(
         pair => pair.Second,

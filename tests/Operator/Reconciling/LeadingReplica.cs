@@ -23,10 +23,10 @@ internal sealed class LeadingReplica : IAsyncDisposable
     private CancellationTokenSource? _term;
     private Task _leading = Task.CompletedTask;
 
-    private LeadingReplica(KubernetesClientConfiguration configuration, TimeProvider? time)
+    private LeadingReplica(KubernetesClientConfiguration configuration, TimeProvider? time, DelegatingHandler? handler)
     {
         _time = time ?? TimeProvider.System;
-        _client = new KubernetesClient(configuration, null, Writes);
+        _client = new KubernetesClient(configuration, null, handler is null ? [Writes] : [Writes, handler]);
         _metrics = new OperatorMetrics(Agents);
         // what comes from the server keeps real time: only what is done about it can be held up
         Cluster = new KubernetesCluster(_client, KubernetesObjects.Namespace, TimeProvider.System, new RecentLog<KubernetesCluster>());
@@ -45,9 +45,9 @@ internal sealed class LeadingReplica : IAsyncDisposable
     public MeshPlan Plan => Plans.Value.Plan;
 
     /// <summary>Starts a replica that follows the cluster, and plans.</summary>
-    public static LeadingReplica Follow(KubernetesClientConfiguration configuration, TimeProvider? time = null)
+    public static LeadingReplica Follow(KubernetesClientConfiguration configuration, TimeProvider? time = null, DelegatingHandler? handler = null)
     {
-        var replica = new LeadingReplica(configuration, time);
+        var replica = new LeadingReplica(configuration, time, handler);
         _ = replica._planning.StartAsync(replica._stopped.Token);
         replica._running.Add(replica._planning.ExecuteTask!);
         replica._running.Add(Task.Run(() => replica.Plans.FollowAsync(replica.Apply, replica._stopped.Token)));
@@ -56,9 +56,9 @@ internal sealed class LeadingReplica : IAsyncDisposable
     }
 
     /// <summary>The same, and it leads.</summary>
-    public static LeadingReplica Lead(KubernetesClientConfiguration configuration, TimeProvider? time = null)
+    public static LeadingReplica Lead(KubernetesClientConfiguration configuration, TimeProvider? time = null, DelegatingHandler? handler = null)
     {
-        var replica = Follow(configuration, time);
+        var replica = Follow(configuration, time, handler);
         replica.TakeLead();
         return replica;
     }
@@ -68,7 +68,7 @@ internal sealed class LeadingReplica : IAsyncDisposable
     {
         _term = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
         var reconciler = new Reconciler(
-            _client, Cluster, Plans, Agents, _events, _metrics, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>());
+            _client, Cluster, Plans, Agents, _events, _metrics, () => true, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>());
         _leading = Task.Run(() => reconciler.RunAsync(_term.Token));
     }
 

@@ -108,6 +108,83 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task People_see_at_a_node_who_pins_its_key()
+    {
+        await server.CreateNodeAsync("a");
+        await server.CreatePeerAsync("pin", 5, new JsonObject { ["nodeName"] = "a" });
+        await KubernetesObjects.WaitAsync(
+            async () => (await server.EventsAsync("Node", "a")).Any(text => text.StartsWith($"KeyPinned: WireGuardPeer pin pins this node's key to {Key(5)}", StringComparison.Ordinal)),
+            () => "the event");
+    }
+
+    [Fact]
+    public async Task A_peer_that_names_a_node_and_has_no_key_is_refused_and_takes_nothing_from_the_node()
+    {
+        await server.CreateNodeAsync("a");
+        await server.CreateAsync(KubernetesObjects.Peers, "empty", new JsonObject { ["nodeName"] = "a" });
+        await server.WaitForPeerAsync("empty", peer => peer.Is("Accepted", "False", "Invalid"));
+        _operator.Connect("a", 1);
+        await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"]?.GetValue<string>() == Key(1).ToString());
+        await KubernetesObjects.WaitAsync(() => _operator.Plan.HasPeer("a"), "the plan to have the node");
+        Assert.Null(_operator.Plan.Nodes["a"].PinnedBy);
+    }
+
+    [Fact]
+    public async Task A_copy_of_a_nodes_peer_under_another_name_is_left_alone()
+    {
+        await server.CreateNodeAsync("a");
+        _operator.Connect("a", 1);
+        var made = await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
+
+        var copy = made.DeepClone().AsObject();
+        copy["metadata"] = new JsonObject
+        {
+            ["name"] = "laptop",
+            ["labels"] = made["metadata"]!["labels"]!.DeepClone(),
+            ["ownerReferences"] = made["metadata"]!["ownerReferences"]!.DeepClone(),
+        };
+        copy["spec"] = new JsonObject { ["publicKey"] = Key(9).ToString() };
+        copy.Remove("status");
+        var created = await server.SendAsync(HttpMethod.Post, KubernetesObjects.Peers, copy);
+        var laptop = await server.WaitForPeerAsync("laptop", peer => peer.Is("Accepted", "True", "Accepted"));
+        Assert.Equal(created.Uid(), laptop.Uid());
+    }
+
+    [Fact]
+    public async Task An_endpoint_that_people_write_holds_until_the_agent_announces_one()
+    {
+        await server.CreateNodeAsync("a");
+        _operator.Connect("a", 1);
+        await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
+        await server.PatchAsync($"{KubernetesObjects.Peers}/a", new JsonObject
+        {
+            ["spec"] = new JsonObject { ["endpoint"] = new JsonObject { ["host"] = "192.0.2.99", ["port"] = 7000 } },
+        });
+        await KubernetesObjects.WaitAsync(
+            () => _operator.Plan.Peers.SingleOrDefault(peer => peer.Name == "a")?.Endpoint == "192.0.2.99:7000", "the endpoint to be planned with");
+        await server.WaitForPeerAsync("a", peer => peer["spec"]!["endpoint"]?["port"]?.GetValue<int>() == 7000);
+
+        _operator.Connect("a", 1, "192.0.2.1:5000");
+        await server.WaitForPeerAsync("a", peer => peer["spec"]!["endpoint"]?["port"]?.GetValue<int>() == 5000);
+        _operator.Connect("a", 1);
+        await server.WaitForPeerAsync("a", peer => peer["spec"]!["endpoint"] is null);
+    }
+
+    [Fact]
+    public async Task A_leader_that_has_not_seen_a_node_yet_does_not_delete_its_peer()
+    {
+        var blind = new BlindHandler("late");
+        await using var other = LeadingReplica.Lead(server.Admin, handler: blind);
+        await server.CreateNodeAsync("late");
+        var made = await server.WaitForPeerAsync("late", _ => true);
+        await KubernetesObjects.WaitAsync(() => blind.Asked > 0, "the node to be asked for");
+
+        Assert.False(other.Cluster.View.Value.Nodes.ContainsKey("late"));
+        await server.WaitForPeerAsync("late", peer => peer.Allocated().Length == 2);
+        Assert.Equal(made.Uid(), (await server.PeerAsync("late"))!.Uid());
+    }
+
+    [Fact]
     public async Task A_peer_of_somebodys_that_has_a_nodes_name_is_left_alone_and_people_are_told_at_both()
     {
         await server.CreatePeerAsync("a", 5);
@@ -119,5 +196,26 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
 
         await server.DeleteAsync($"{KubernetesObjects.Peers}/a");
         await server.WaitForPeerAsync("a", peer => peer["metadata"]!["ownerReferences"] is not null);
+    }
+}
+
+/// <summary>Keeps a node from whoever lists or watches all, as if that were behind, and counts who asks for it by name.</summary>
+internal sealed class BlindHandler(string node) : DelegatingHandler
+{
+    private int _asked;
+
+    public int Asked => Volatile.Read(ref _asked);
+
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request is { Method.Method: "GET", RequestUri: { AbsolutePath: "/api/v1/nodes" } uri })
+        {
+            if (!uri.Query.Contains("fieldSelector", StringComparison.Ordinal))
+                request.RequestUri = new Uri($"{uri}{(uri.Query.Length > 0 ? '&' : '?')}fieldSelector=metadata.name!%3D{node}");
+            else if (Uri.UnescapeDataString(uri.Query).Contains($"metadata.name={node}", StringComparison.Ordinal))
+                Interlocked.Increment(ref _asked);
+        }
+
+        return base.SendAsync(request, cancellationToken);
     }
 }

@@ -27,7 +27,7 @@ internal sealed class AdmittedDevices
 /// is stored, as long as it is served and has the labels, else the first by name. Costs as much as there are matches, and not a look at
 /// every node for every device.
 /// </summary>
-internal static class Gateways
+internal static class GatewayAdmission
 {
     public static void Choose(Membership membership, ImmutableSortedDictionary<string, string> stored)
     {

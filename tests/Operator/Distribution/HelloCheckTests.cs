@@ -1,0 +1,27 @@
+using Google.Protobuf;
+using Grpc.Core;
+using WgMesh.Operator.Distribution;
+using WgMesh.Rpc;
+using static WgMesh.Operator.Tests.Planning.Clusters;
+
+namespace WgMesh.Operator.Tests.Distribution;
+
+public class HelloCheckTests
+{
+    [Fact]
+    public void An_agent_has_the_key_that_the_oldest_pin_with_a_key_says()
+    {
+        var cluster = Three.With(Peer("empty", 0, 9) with { NodeName = "a" });
+        Assert.Equal(Key(1), HelloCheck.Check(Hello("a", 1), Agent("a"), cluster).PublicKey);
+
+        cluster = cluster.With(Peer("pin", 70, 3) with { NodeName = "a" });
+        Assert.Equal(Key(70), HelloCheck.Check(Hello("a", 70), Agent("a"), cluster).PublicKey);
+        var refused = Assert.Throws<RpcException>(() => HelloCheck.Check(Hello("a", 1), Agent("a"), cluster));
+        Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
+        Assert.Contains("WireGuardPeer pin pins the key of Node a", refused.Status.Detail, StringComparison.Ordinal);
+    }
+
+    private static Caller Agent(string node) => new() { Nodes = [node] };
+
+    private static Hello Hello(string node, int key) => new() { Node = node, PublicKey = ByteString.CopyFrom(Key(key).ToArray()) };
+}
