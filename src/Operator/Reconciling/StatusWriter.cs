@@ -75,7 +75,17 @@ internal sealed class StatusWriter(
             await changed.WaitAsync(cancellationToken);
             await Task.Delay(delay, time, cancellationToken);
             var started = TimeProvider.System.GetTimestamp();
-            Compose(haveAgentsHadTime.IsCompleted);
+            try
+            {
+                Compose(haveAgentsHadTime.IsCompleted);
+            }
+            catch (Exception e)
+            {
+                // that it cannot be said how things are is no reason to let go of the lease, and with it of nodes, addresses and gateways
+                metrics.ReconcileFailed("status");
+                Log.StatusNotComposed(logger, e);
+            }
+
             var took = TimeProvider.System.GetElapsedTime(started) * Share;
             delay = took > Settling ? took : Settling;
         }

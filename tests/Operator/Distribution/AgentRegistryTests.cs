@@ -111,6 +111,22 @@ public class AgentRegistryTests
         Assert.Equal([("b", expected)], Links);
     }
 
+    [Theory]
+    [InlineData(1_767_268_860, 1_767_268_860)]
+    [InlineData(253_402_300_799, 253_402_300_799)]
+    [InlineData(253_402_300_800, 0)] // the year 10000
+    [InlineData(1L << 60, 0)]
+    [InlineData(long.MaxValue, 0)]
+    [InlineData(-1, 0)]
+    [InlineData(long.MinValue, 0)]
+    public void A_handshake_at_a_time_that_cannot_be_is_none(long said, long expected)
+    {
+        var link = new LinkReport { Peer = "b", LastHandshake = new Google.Protobuf.WellKnownTypes.Timestamp { Seconds = said } };
+        _agents.Connect(Hello("a")).Report(Report(link), Plan);
+        Assert.Equal(expected, A.Report!.Links[0].LastHandshake);
+        _ = A.Report.Links[0].ToReport().LastHandshake?.ToDateTimeOffset(); // what tools and other replicas get can be read
+    }
+
     [Fact]
     public void A_million_links_fit_in_100_MB_for_they_are_small_and_their_texts_are_shared()
     {
