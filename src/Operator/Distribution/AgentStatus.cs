@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using WgMesh.Kubernetes;
 using WgMesh.Operator.Planning;
 using WgMesh.Rpc;
 
@@ -82,7 +83,8 @@ internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArr
         return merged.DrainToImmutable();
     }
 
-    private static string Short(string text) => text.Length <= LongestText ? text : text[..LongestText] + "...";
+    // it reaches conditions and terminals: none of it is to move a cursor or begin a line, and none to be stored as something else
+    private static string Short(string text) => MessageText.Printable(text, LongestText);
 }
 
 /// <summary>How a link is.</summary>

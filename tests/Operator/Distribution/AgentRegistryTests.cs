@@ -99,6 +99,17 @@ public class AgentRegistryTests
         Assert.All(A.Report.Errors, error => Assert.InRange(error.Length, 1, 600));
     }
 
+    [Fact]
+    public void What_an_agent_says_moves_no_cursor_shows_no_key_and_is_stored_as_it_is()
+    {
+        var key = Clusters.Key(1).ToString();
+        _agents.Connect(Hello("a")).Report(
+            new Report { Errors = { "\u001b[2Jgone\r\nnode b: ready", key, new string('x', 511) + "\U0001F600" + "y" } }, Plan);
+        Assert.Equal("\\u001b[2Jgone\\u000d\\u000anode b: ready", A.Report!.Errors[0]);
+        Assert.DoesNotContain(key, A.Report.Errors);
+        Assert.Equal(new string('x', 511) + "\U0001F600...", A.Report.Errors[2]); // no half of a character
+    }
+
     [Theory]
     [InlineData(Rpc.LinkState.Up, 0, LinkState.Up)]
     [InlineData(Rpc.LinkState.Down, 1, LinkState.Down)]
