@@ -106,4 +106,7 @@ internal static partial class Log
 
     [LoggerMessage(606, LogLevel.Warning, "The API server takes no status for {Item}, whose spec cannot be used: {Reason}")]
     public static partial void StatusRefused(ILogger logger, string item, string reason);
+
+    [LoggerMessage(607, LogLevel.Error, "How things are could not be said, the status of all objects stays as it is; a fault in the operator")]
+    public static partial void StatusNotComposed(ILogger logger, Exception error);
 }

@@ -3,8 +3,8 @@ using System.Text;
 
 namespace WgMesh.Kubernetes;
 
-/// <summary>Brings text from a manifest into a message: on one line, not too long, and never a key.</summary>
-internal static class MessageText
+/// <summary>Brings text from elsewhere, such as a manifest, into a message: on one line, not too long, and never a key.</summary>
+public static class MessageText
 {
     private const int MaxLength = 64;
     private const int KeyBytes = 32;

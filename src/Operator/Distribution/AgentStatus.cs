@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using WgMesh.Kubernetes;
 using WgMesh.Operator.Planning;
 using WgMesh.Rpc;
 
@@ -93,7 +94,8 @@ internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArr
         return merged.DrainToImmutable();
     }
 
-    private static string Short(string text) => text.Length <= LongestText ? text : text[..LongestText] + "...";
+    // it reaches conditions and terminals: none of it is to move a cursor or begin a line, and none to be stored as something else
+    private static string Short(string text) => MessageText.Printable(text, LongestText);
 }
 
 /// <summary>How a link is.</summary>
@@ -117,7 +119,12 @@ internal enum LinkState : byte
 internal readonly record struct LinkStatus(
     string Peer, LinkState State, byte Version, long LastHandshake, string Endpoint, ulong ReceivedBytes, ulong SentBytes)
 {
-    /// <summary>Of a report. An agent that does not say how a link is has it up while there is a session.</summary>
+    /// <summary>The end of the year 9999: no text and no date has room for what is later, and one agent is not to stop the status of all.</summary>
+    private const long LatestTime = 253_402_300_799;
+
+    /// <summary>
+    /// Of a report. An agent that does not say how a link is has it up while there is a session; a time that cannot be is none.
+    /// </summary>
     public static LinkStatus From(LinkReport link, SharedTexts texts) => new(
         texts.Share(link.Peer),
         link.State switch
@@ -128,7 +135,7 @@ internal readonly record struct LinkStatus(
             _ => link.ProtocolVersion > 0 ? LinkState.Up : LinkState.Idle,
         },
         (byte)Math.Min(link.ProtocolVersion, byte.MaxValue),
-        link.LastHandshake?.Seconds ?? 0,
+        link.LastHandshake?.Seconds is > 0 and <= LatestTime and var seconds ? seconds : 0,
         Engine.Endpoint.TryParse(link.Endpoint, out var endpoint) ? texts.Share(endpoint.ToString()) : "",
         link.ReceivedBytes,
         link.SentBytes);

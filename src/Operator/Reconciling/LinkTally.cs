@@ -11,6 +11,9 @@ namespace WgMesh.Operator.Reconciling;
 /// </summary>
 internal sealed class LinkTally
 {
+    /// <summary>So much may clocks differ: a handshake that is later than this from now is of a clock that is wrong, and counts as none.</summary>
+    internal static readonly TimeSpan MostAhead = TimeSpan.FromMinutes(1);
+
     /// <summary>So many nodes are named; the others are a number.</summary>
     private const int MostNamed = 3;
 
@@ -27,8 +30,9 @@ internal sealed class LinkTally
 
     public PeerTally this[string peer] => _peers.GetValueOrDefault(peer, PeerTally.None);
 
-    public static LinkTally Of(MeshPlan plan, ImmutableDictionary<string, AgentStatus> agents)
+    public static LinkTally Of(MeshPlan plan, ImmutableDictionary<string, AgentStatus> agents, DateTimeOffset now)
     {
+        var latest = (now + MostAhead).ToUnixTimeSeconds();
         var served = plan.Outcomes.Where(outcome => outcome.IsServed).ToArray();
         var peers = served.Select(_ => new PeerTally()).ToArray();
         var nodes = new int[served.Length]; // a number for each node, -1 for a device
@@ -58,7 +62,7 @@ internal sealed class LinkTally
                 if (served[next].Name != link.Peer || nodes[next] == own)
                     continue;
 
-                peers[next].Add(node, link, MostNamed);
+                peers[next].Add(node, link.LastHandshake >= 0 && link.LastHandshake <= latest ? link : link with { LastHandshake = 0 }, MostNamed);
                 if (nodes[next] >= 0)
                     pairs.Add(own, nodes[next], link.State);
                 else

@@ -18,6 +18,9 @@ internal sealed record StatusInputs
     /// <summary>By node name.</summary>
     public required ImmutableDictionary<string, AgentStatus> Agents { get; init; }
 
+    /// <summary>Nodes whose agents have only just connected and applied nothing yet.</summary>
+    public required IReadOnlySet<string> Newcomers { get; init; }
+
     public required DateTimeOffset Now { get; init; }
 
     /// <summary>If not, an agent that is not connected may be about to come: what was known before stays.</summary>
@@ -52,8 +55,9 @@ internal sealed class StatusComposer
 
     private readonly StatusInputs _inputs;
     private readonly LinkTally _links;
+    private readonly DateTimeOffset _latest; // what is later has not been
     private readonly List<(string Node, ulong Revision)> _lagging; // agents that have not applied all, the furthest behind first
-    private readonly int _connected;
+    private readonly int _connected; // agents that the plan has something for
     private readonly ulong _newest; // that any agent has applied
     private readonly List<(string Node, string Reason)> _notReady = [];
     private int _nodes;
@@ -61,8 +65,11 @@ internal sealed class StatusComposer
     private StatusComposer(StatusInputs inputs)
     {
         _inputs = inputs;
-        _links = LinkTally.Of(inputs.Plan, inputs.Agents);
-        var connected = inputs.Agents.Where(agent => agent.Value.IsConnected && inputs.Plan.Nodes.ContainsKey(agent.Key)).ToList();
+        _latest = inputs.Now + LinkTally.MostAhead;
+        _links = LinkTally.Of(inputs.Plan, inputs.Agents, inputs.Now);
+        // one whose key the plan does not have is sent nothing, for ever perhaps: that says nothing of anybody's peer
+        var connected = inputs.Agents.Where(agent => agent.Value.IsConnected && !inputs.Newcomers.Contains(agent.Key)
+            && inputs.Plan.Nodes.TryGetValue(agent.Key, out var node) && node.PublicKey == agent.Value.Hello.PublicKey).ToList();
         _connected = connected.Count;
         _newest = connected.Count == 0 ? 0 : connected.Max(agent => agent.Value.CurrentRevision);
         _lagging = [.. connected.Where(agent => agent.Value.CurrentRevision < _newest)
@@ -118,7 +125,7 @@ internal sealed class StatusComposer
             ObservedGeneration = generation,
             Addresses = [.. outcome.Addresses.Take(256)],
             // agents forget theirs when they start
-            LastHandshakeTime = stored?.LastHandshakeTime is { } known && !(known < handshake) ? known : handshake,
+            LastHandshakeTime = stored?.LastHandshakeTime is { } known && known <= _latest && !(known < handshake) ? known : handshake,
             Endpoint = tally.Endpoint.Length > 0 ? tally.Endpoint : stored?.Endpoint,
             ConnectedNodes = !outcome.IsServed ? null
                 : isEarly && tally.Up + tally.Down == 0 && stored!.ConnectedNodes is { } counted ? counted
@@ -140,7 +147,7 @@ internal sealed class StatusComposer
         if (!outcome.IsServed)
             return New("Programmed", "False", NotServed(outcome), "No node has it: see the condition Accepted.");
         if (_connected == 0)
-            return New("Programmed", "False", "NoAgents", "No agent is connected.");
+            return New("Programmed", "False", "NoAgents", "No agent is connected that has a configuration.");
 
         var wanted = _inputs.ChangedIn(outcome);
         var behind = wanted > _newest ? _connected : _lagging.FindLastIndex(agent => agent.Revision < wanted) + 1;

@@ -8,30 +8,30 @@ namespace WgMesh.Operator.Reconciling;
 /// <summary>What the status writer owns of a status: how it compares, and how it is written.</summary>
 internal static class StatusPatch
 {
-    /// <summary>Whether the two say the same.</summary>
-    public static bool Same(WireGuardPeerStatus left, WireGuardPeerStatus right) =>
-        SameInEssence(left, right) && SameMessages(left.Conditions, right.Conditions)
-        && left.Endpoint == right.Endpoint && left.LastHandshakeTime == right.LastHandshakeTime && left.ConnectedNodes == right.ConnectedNodes;
+    /// <summary>Whether what is stored says all that is wanted.</summary>
+    public static bool Same(WireGuardPeerStatus stored, WireGuardPeerStatus wanted) =>
+        SameInEssence(stored, wanted) && SameMessages(stored.Conditions, wanted.Conditions)
+        && stored.Endpoint == wanted.Endpoint && stored.LastHandshakeTime == wanted.LastHandshakeTime && stored.ConnectedNodes == wanted.ConnectedNodes;
 
     /// <summary>Whether what people and programs wait for is the same: counters, times (but the first) and the words of messages may differ.</summary>
-    public static bool SameInEssence(WireGuardPeerStatus left, WireGuardPeerStatus right) =>
-        SameConditions(left.Conditions, right.Conditions) && left.ObservedGeneration == right.ObservedGeneration
-        && left.Addresses.SequenceEqual(right.Addresses, StringComparer.Ordinal)
+    public static bool SameInEssence(WireGuardPeerStatus stored, WireGuardPeerStatus wanted) =>
+        SameConditions(stored.Conditions, wanted.Conditions) && stored.ObservedGeneration == wanted.ObservedGeneration
+        && stored.Addresses.SequenceEqual(wanted.Addresses, StringComparer.Ordinal)
         // whoever has just made a peer looks whether it is connected
-        && left.LastHandshakeTime is null == right.LastHandshakeTime is null && left.ConnectedNodes is null == right.ConnectedNodes is null;
+        && stored.LastHandshakeTime is null == wanted.LastHandshakeTime is null && stored.ConnectedNodes is null == wanted.ConnectedNodes is null;
 
     /// <inheritdoc cref="Same(WireGuardPeerStatus, WireGuardPeerStatus)"/>
-    public static bool Same(WireGuardMeshStatus left, WireGuardMeshStatus right) =>
-        SameInEssence(left, right) && SameMessages(left.Conditions, right.Conditions)
-        && left.LinksUp == right.LinksUp && left.LinksDown == right.LinksDown && left.LinksIdle == right.LinksIdle && left.Mtu == right.Mtu
-        && left.AgentVersions.SequenceEqual(right.AgentVersions, StringComparer.Ordinal);
+    public static bool Same(WireGuardMeshStatus stored, WireGuardMeshStatus wanted) =>
+        SameInEssence(stored, wanted) && SameMessages(stored.Conditions, wanted.Conditions)
+        && stored.LinksUp == wanted.LinksUp && stored.LinksDown == wanted.LinksDown && stored.LinksIdle == wanted.LinksIdle && stored.Mtu == wanted.Mtu
+        && stored.AgentVersions.SequenceEqual(wanted.AgentVersions, StringComparer.Ordinal);
 
     /// <inheritdoc cref="SameInEssence(WireGuardPeerStatus, WireGuardPeerStatus)"/>
-    public static bool SameInEssence(WireGuardMeshStatus left, WireGuardMeshStatus right) =>
-        SameConditions(left.Conditions, right.Conditions) && left.ObservedGeneration == right.ObservedGeneration
-        && left.Nodes == right.Nodes && left.Protocol?.Version == right.Protocol?.Version
-        && left.Protocol?.Nodes == right.Protocol?.Nodes && left.Protocol?.ReadyNodes == right.Protocol?.ReadyNodes
-        && left.Conflicts.SequenceEqual(right.Conflicts, StringComparer.Ordinal);
+    public static bool SameInEssence(WireGuardMeshStatus stored, WireGuardMeshStatus wanted) =>
+        SameConditions(stored.Conditions, wanted.Conditions) && stored.ObservedGeneration == wanted.ObservedGeneration
+        && stored.Nodes == wanted.Nodes && stored.Protocol?.Version == wanted.Protocol?.Version
+        && stored.Protocol?.Nodes == wanted.Protocol?.Nodes && stored.Protocol?.ReadyNodes == wanted.Protocol?.ReadyNodes
+        && stored.Conflicts.SequenceEqual(wanted.Conflicts, StringComparer.Ordinal);
 
     /// <summary>For server-side apply.</summary>
     public static JsonObject Write(WireGuardPeerStatus status)
@@ -76,17 +76,14 @@ internal static class StatusPatch
         return written;
     }
 
-    // a peer that is used now and then is ready all the time
-    private static bool SameConditions(List<Condition> left, List<Condition> right) =>
-        left.Count == right.Count && left.Zip(right).All(pair =>
-            pair.First.Type == pair.Second.Type && pair.First.Status == pair.Second.Status
-            && pair.First.ObservedGeneration == pair.Second.ObservedGeneration
-            && (pair.First.Reason == pair.Second.Reason || (IsGood(pair.First) && IsGood(pair.Second))));
+    // conditions of other types are somebody else's; and a peer that is used now and then, or not by all, is ready all the time
+    private static bool SameConditions(List<Condition> stored, List<Condition> wanted) => wanted.All(ours =>
+        stored.Find(one => one.Type == ours.Type) is { } known && known.Status == ours.Status
+        && known.ObservedGeneration == ours.ObservedGeneration
+        && (known.Reason == ours.Reason || ours is { Type: "Ready", Status: "True" }));
 
-    private static bool IsGood(Condition condition) => condition is { Type: "Ready", Status: "True", Reason: "Idle" or "Connected" };
-
-    private static bool SameMessages(List<Condition> left, List<Condition> right) =>
-        left.Zip(right).All(pair => pair.First.Reason == pair.Second.Reason && pair.First.Message == pair.Second.Message);
+    private static bool SameMessages(List<Condition> stored, List<Condition> wanted) => wanted.All(ours =>
+        stored.Find(one => one.Type == ours.Type) is { } known && known.Reason == ours.Reason && known.Message == ours.Message);
 
     private static JsonArray Conditions(List<Condition> conditions) => new([.. conditions.Select(condition => (JsonNode)new JsonObject
     {

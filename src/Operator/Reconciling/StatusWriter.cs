@@ -10,8 +10,8 @@ using WgMesh.Operator.Telemetry;
 namespace WgMesh.Operator.Reconciling;
 
 /// <summary>
-/// Writes the status of all objects, and only what changed: conditions soon, counters and times at most once a minute for an object, so that a
-/// quiet mesh writes nothing.
+/// Writes the status of all objects, and only what changed: conditions soon, counters and times at most once a minute for an object
+/// (<see cref="StatusPace"/>), so that a quiet mesh writes nothing.
 /// </summary>
 internal sealed class StatusWriter(
     KubernetesCluster cluster,
@@ -26,9 +26,6 @@ internal sealed class StatusWriter(
     /// <summary>After a change what follows from it is waited for, so that it is written once.</summary>
     internal static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
 
-    /// <summary>Between two writes of counters and times of one object.</summary>
-    internal static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
-
     /// <summary>What was written and is not seen after so long has been overwritten.</summary>
     private static readonly TimeSpan Unseen = TimeSpan.FromSeconds(10);
 
@@ -41,10 +38,12 @@ internal sealed class StatusWriter(
     private const string MeshKey = "";
 
     private readonly WorkQueue<string> _queue = new(time);
-    private readonly TokenBucket _pace = new(WritesPerSecond, Burst, time);
+    private readonly TokenBucket _all = new(WritesPerSecond, Burst, time);
+    private readonly StatusPace _pace = new(time);
+    private readonly Newcomers _newcomers = new(time);
+    private readonly FailureLog _failures = new(logger, time);
     private readonly ConcurrentDictionary<string, Written> _written = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (PeerOutcome Outcome, ulong Revision)> _changes = new(StringComparer.Ordinal);
-    private readonly long _began = time.GetTimestamp();
     private volatile StatusSet _wanted = new(new Dictionary<string, WireGuardPeerStatus>(), null);
 
     /// <summary>Works until cancelled.</summary>
@@ -70,25 +69,40 @@ internal sealed class StatusWriter(
     private async Task ComposeAsync(Flag changed, Task haveAgentsHadTime, CancellationToken cancellationToken)
     {
         var delay = Settling;
+        var areSomeNew = false;
         while (true)
         {
-            await changed.WaitAsync(cancellationToken);
+            // an agent that has applied nothing does not stay new for saying nothing
+            await (areSomeNew ? changed.WaitAsync(Newcomers.Patience, cancellationToken) : changed.WaitAsync(cancellationToken));
             await Task.Delay(delay, time, cancellationToken);
             var started = TimeProvider.System.GetTimestamp();
-            Compose(haveAgentsHadTime.IsCompleted);
+            try
+            {
+                areSomeNew = Compose(haveAgentsHadTime.IsCompleted);
+            }
+            catch (Exception e)
+            {
+                // that it cannot be said how things are is no reason to let go of the lease, and with it of nodes, addresses and gateways
+                metrics.ReconcileFailed("status");
+                Log.StatusNotComposed(logger, e);
+            }
+
             var took = TimeProvider.System.GetElapsedTime(started) * Share;
             delay = took > Settling ? took : Settling;
         }
     }
 
-    private void Compose(bool haveAgentsHadTime)
+    /// <returns>Whether some agents are new.</returns>
+    private bool Compose(bool haveAgentsHadTime)
     {
         var (view, published, known) = (cluster.View.Value, plans.Value, agents.Agents.Value);
+        var newcomers = _newcomers.Update(known);
         var wanted = StatusComposer.Compose(new StatusInputs
         {
             Plan = published.Plan,
             View = view,
             Agents = known,
+            Newcomers = newcomers,
             Now = time.GetUtcNow(),
             HaveAgentsHadTime = haveAgentsHadTime,
             ChangedIn = outcome => ChangedIn(outcome, published.Revision),
@@ -100,30 +114,26 @@ internal sealed class StatusWriter(
         foreach (var (name, status) in wanted.Peers)
         {
             var stored = StoredPeer(view, name);
-            if (stored is null || !StatusPatch.SameInEssence(stored, status))
-                _queue.Add(name);
-            else if (!StatusPatch.Same(stored, status))
-                _queue.Add(name, Rest(name));
+            if (stored is null || !StatusPatch.Same(stored, status))
+                _queue.Add(name, _pace.Rest(name, view.Peers[name].Object, IsEssential(stored, status)));
         }
 
         if (wanted.Mesh is { } mesh)
         {
             var stored = StoredMesh(view);
-            if (stored is null || !StatusPatch.SameInEssence(stored, mesh))
-                _queue.Add(MeshKey);
-            else if (!StatusPatch.Same(stored, mesh))
-                _queue.Add(MeshKey, Rest(MeshKey));
+            if (stored is null || !StatusPatch.Same(stored, mesh))
+                _queue.Add(MeshKey, _pace.Rest(MeshKey, view.Mesh!, IsEssential(stored, mesh)));
         }
 
         Forget(view, published.Plan);
+        return newcomers.Count > 0;
     }
 
-    // a new leader does not begin with a write of everything that changed by a second meanwhile
-    private TimeSpan Rest(string key)
-    {
-        var rest = Interval - time.GetElapsedTime(_written.TryGetValue(key, out var written) ? written.At : _began);
-        return rest > TimeSpan.Zero ? rest : TimeSpan.Zero;
-    }
+    private static bool IsEssential(WireGuardPeerStatus? stored, WireGuardPeerStatus wanted) =>
+        stored is null || !StatusPatch.SameInEssence(stored, wanted);
+
+    private static bool IsEssential(WireGuardMeshStatus? stored, WireGuardMeshStatus wanted) =>
+        stored is null || !StatusPatch.SameInEssence(stored, wanted);
 
     private ulong ChangedIn(PeerOutcome outcome, ulong revision)
     {
@@ -145,9 +155,10 @@ internal sealed class StatusWriter(
             if (before is not null && StatusPatch.Same(before, meshStatus))
                 return;
 
-            await ApplyAsync(
-                key, CustomResources.StoredMeshes, mesh, StatusPatch.Write(meshStatus), isUsable: view.MeshProblems.IsEmpty, cancellationToken);
-            TellAccepted(mesh, before?.Conditions ?? [], meshStatus.Conditions, admitted: null);
+            if (await ApplyAsync(
+                key, CustomResources.StoredMeshes, mesh, StatusPatch.Write(meshStatus), IsEssential(before, meshStatus),
+                isUsable: view.MeshProblems.IsEmpty, cancellationToken))
+                TellAccepted(mesh, before?.Conditions ?? [], meshStatus.Conditions, admitted: null);
             return;
         }
 
@@ -157,22 +168,35 @@ internal sealed class StatusWriter(
         if (stored is not null && StatusPatch.Same(stored, status))
             return;
 
-        await ApplyAsync(
-            key, CustomResources.StoredPeers, peer.Object, StatusPatch.Write(status), isUsable: peer.Unusable is null, cancellationToken);
+        if (!await ApplyAsync(
+            key, CustomResources.StoredPeers, peer.Object, StatusPatch.Write(status), IsEssential(stored, status),
+            isUsable: peer.Unusable is null, cancellationToken))
+            return;
         TellAccepted(peer.Object, stored?.Conditions ?? [], status.Conditions, admitted: "The peer is part of the mesh");
         if (status.Conditions.Find(one => one.Type == "Ready")!.Reason == "AgentNotConnected"
             && stored?.Conditions.Find(one => one.Type == "Ready") is { Status: "True" })
             events.Record(peer.Object, isWarning: true, "AgentDisconnected", "The node's agent is not connected to the operator any more");
     }
 
-    private async Task ApplyAsync(
-        string key, ResourceType<StoredResource> type, StoredResource item, JsonObject status, bool isUsable, CancellationToken cancellationToken)
+    /// <returns>Whether that was done; if not, it is not time yet, and it comes back.</returns>
+    private async Task<bool> ApplyAsync(
+        string key, ResourceType<StoredResource> type, StoredResource item, JsonObject status, bool inEssence, bool isUsable,
+        CancellationToken cancellationToken)
     {
-        await _pace.TakeAsync(cancellationToken);
+        // what made it urgent may have changed back, and the queue brings what failed sooner than it should be tried again
+        var rest = _pace.Rest(key, item, inEssence);
+        if (rest > TimeSpan.Zero)
+        {
+            _queue.Add(key, rest);
+            return false;
+        }
+
+        await _all.TakeAsync(cancellationToken);
         try
         {
             var result = await api.ApplyStatusAsync(type, item.Metadata, status, ApiWriter.StatusManager, cancellationToken);
             _written[key] = new Written(item, result, time.GetTimestamp());
+            _pace.Written(key, inEssence);
         }
         catch (ApiException e) when (!isUsable && e.StatusCode is 400 or 422 or 500)
         {
@@ -180,6 +204,13 @@ internal sealed class StatusWriter(
             _written[key] = new Written(item, null, time.GetTimestamp());
             Log.StatusRefused(logger, $"{item.Kind} {item.Metadata.Name}", e.Message);
         }
+        catch (Exception)
+        {
+            _pace.Failed(key, item);
+            throw;
+        }
+
+        return true;
     }
 
     private void TellAccepted(StoredResource item, List<Condition> before, List<Condition> after, string? admitted)
@@ -217,6 +248,7 @@ internal sealed class StatusWriter(
         {
             foreach (var name in _written.Keys.Where(name => name != MeshKey && !view.Peers.ContainsKey(name)))
                 _written.TryRemove(name, out _);
+            _pace.Forget(name => name != MeshKey && !view.Peers.ContainsKey(name));
         }
 
         if (_changes.Count > 2 * plan.Outcomes.Length + 100)
@@ -232,7 +264,7 @@ internal sealed class StatusWriter(
         metrics.ReconcileFailed("status");
         // it is gone, or another of its name is there: the next look at the cluster shows it
         if (e is not ApiException { StatusCode: 404 or 409 })
-            Log.ReconcileFailed(logger, key == MeshKey ? "the status of the mesh" : $"the status of WireGuardPeer {key}", e.Message);
+            _failures.Failed(key == MeshKey ? "the status of the mesh" : $"the status of WireGuardPeer {key}", e);
     }
 
     /// <param name="Before">The object as it was seen when it was written.</param>

@@ -120,6 +120,17 @@ public class AgentRegistryTests
         Assert.Equal((2, 1, 0, 1), (tally.Up, tally.Down, tally.Idle, tally["late"].Down));
     }
 
+    [Fact]
+    public void What_an_agent_says_moves_no_cursor_shows_no_key_and_is_stored_as_it_is()
+    {
+        var key = Clusters.Key(1).ToString();
+        _agents.Connect(Hello("a")).Report(
+            new Report { Errors = { "\u001b[2Jgone\r\nnode b: ready", key, new string('x', 511) + "\U0001F600" + "y" } }, Plan);
+        Assert.Equal("\\u001b[2Jgone\\u000d\\u000anode b: ready", A.Report!.Errors[0]);
+        Assert.DoesNotContain(key, A.Report.Errors);
+        Assert.Equal(new string('x', 511) + "\U0001F600...", A.Report.Errors[2]); // no half of a character
+    }
+
     [Theory]
     [InlineData(Rpc.LinkState.Up, 0, LinkState.Up)]
     [InlineData(Rpc.LinkState.Down, 1, LinkState.Down)]
@@ -130,6 +141,22 @@ public class AgentRegistryTests
     {
         _agents.Connect(Hello("a")).Report(Report(new LinkReport { Peer = "b", State = said, ProtocolVersion = version }), Plan);
         Assert.Equal([("b", expected)], Links);
+    }
+
+    [Theory]
+    [InlineData(1_767_268_860, 1_767_268_860)]
+    [InlineData(253_402_300_799, 253_402_300_799)]
+    [InlineData(253_402_300_800, 0)] // the year 10000
+    [InlineData(1L << 60, 0)]
+    [InlineData(long.MaxValue, 0)]
+    [InlineData(-1, 0)]
+    [InlineData(long.MinValue, 0)]
+    public void A_handshake_at_a_time_that_cannot_be_is_none(long said, long expected)
+    {
+        var link = new LinkReport { Peer = "b", LastHandshake = new Google.Protobuf.WellKnownTypes.Timestamp { Seconds = said } };
+        _agents.Connect(Hello("a")).Report(Report(link), Plan);
+        Assert.Equal(expected, A.Report!.Links[0].LastHandshake);
+        _ = A.Report.Links[0].ToReport().LastHandshake?.ToDateTimeOffset(); // what tools and other replicas get can be read
     }
 
     [Fact]

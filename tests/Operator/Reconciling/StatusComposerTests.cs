@@ -2,292 +2,262 @@ using System.Collections.Immutable;
 using WgMesh.Crds;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Planning;
 using WgMesh.Operator.Reconciling;
 using WgMesh.Operator.State;
 using WgMesh.Operator.Tests.Planning;
-using static WgMesh.Operator.Tests.Planning.Clusters;
+using static WgMesh.Operator.Tests.Reconciling.KnownAgents;
 
 namespace WgMesh.Operator.Tests.Reconciling;
 
-public sealed class StatusComposerTests
+/// <summary>Of nodes a, b and c and a device "laptop", in revision 5.</summary>
+public class StatusComposerTests
 {
-    private const ulong Newest = 7;
+    private static readonly DateTimeOffset Now = Clusters.Day;
+    private static readonly MeshPlan Plan = Clusters.Three.With(Clusters.Peer("laptop", 9)).Plan();
 
-    private static readonly DateTimeOffset Now = Day.AddHours(1).AddMilliseconds(300);
-
-    private readonly Dictionary<string, AgentStatus> _agents = [];
+    private readonly Dictionary<string, AgentStatus> _agents = new[] { Agent("a"), Agent("b"), Agent("c") }.ToDictionary(agent => agent.Node, agent => agent.Agent);
     private readonly Dictionary<string, WireGuardPeerStatus> _stored = [];
+    private readonly HashSet<string> _newcomers = [];
     private readonly Dictionary<string, ulong> _changedIn = [];
-    private ClusterState _cluster = Three.With(Peer("laptop", 9));
-    private ImmutableArray<string> _meshProblems = [];
-    private WireGuardMeshStatus? _storedMesh;
     private bool _haveAgentsHadTime = true;
+    private MeshPlan _plan = Plan;
     private DateTimeOffset _now = Now;
 
+    // ---- Programmed
+
     [Fact]
-    public void A_peer_of_which_some_nodes_want_a_session_in_vain_is_ready_and_names_them()
+    public void What_all_agents_have_applied_is_programmed_and_who_has_not_is_named()
     {
-        Connect("a", Link("laptop", LinkState.Up, Day));
-        Connect("b", Link("laptop", LinkState.Down, Day.AddMinutes(2)));
-        Connect("c", Link("laptop", LinkState.Down));
-        var laptop = Compose().Peers["laptop"];
-        AssertIs(laptop, "Ready", "True", "PartlyConnected", "1 of 3 nodes has a live session; b: no answer since 2026-11-01 00:02 UTC; c: never an answer.");
-        Assert.Equal(("1/3", Day.AddMinutes(2), "192.0.2.9:1"), (laptop.ConnectedNodes, laptop.LastHandshakeTime, laptop.Endpoint));
+        Assert.Equal("True Programmed: 3 of 3 nodes have applied it.", Said("laptop", "Programmed"));
+        _changedIn["laptop"] = 6;
+        Assert.Equal("False Pending: 0 of 3 nodes have applied it.", Said("laptop", "Programmed"));
+        _agents["a"] = _agents["a"] with { CurrentRevision = 6 };
+        Assert.Equal("False Pending: 1 of 3 nodes has applied it; waiting for b, c.", Said("laptop", "Programmed"));
+        Assert.Equal("False NotProgrammed: 1 of 3 nodes has applied it; waiting for b, c.", Said("laptop", "Ready"));
+        Assert.Equal("True Programmed", Is("a", "Programmed"));
     }
 
     [Fact]
-    public void Of_many_in_vain_three_are_named()
+    public void An_agent_that_has_only_just_come_makes_nobodys_peer_unprogrammed_but_one_that_stays_without_does()
     {
-        _cluster = _cluster.With([.. Enumerable.Range(0, 6).Select(i => Node($"x{i}"))]);
-        for (var i = 5; i >= 0; i--)
-        {
-            _cluster = _cluster.Announcing($"x{i}", 20 + i);
-            Connect($"x{i}", Link("laptop", LinkState.Down));
-        }
+        _agents["c"] = _agents["c"] with { CurrentRevision = 0, Report = null };
+        _newcomers.Add("c");
+        Assert.Equal("True Programmed: 2 of 2 nodes have applied it.", Said("laptop", "Programmed"));
+        Assert.Equal(("True Idle", "True Programmed"), (Is("laptop", "Ready"), Is("a", "Programmed")));
+        Assert.Equal("False AgentStarting", Is("c", "Ready"));
 
-        AssertIs(Compose().Peers["laptop"], "Ready", "False", "Unreachable",
-            "0 of 6 nodes have a live session; x0: never an answer; x1: never an answer; x2: never an answer; and 3 more without an answer.");
+        _newcomers.Clear();
+        Assert.Equal("False Pending: 2 of 3 nodes have applied it; waiting for c.", Said("laptop", "Programmed"));
     }
 
     [Fact]
-    public void A_quiet_peer_is_ready()
+    public void An_agent_whose_key_the_plan_does_not_have_makes_nobodys_peer_unprogrammed()
     {
-        Connect("a", Link("laptop", LinkState.Idle, Day));
-        var laptop = Compose().Peers["laptop"];
-        AssertIs(laptop, "Ready", "True", "Idle", "No node has or wants a session: there is no traffic.");
-        Assert.Equal("0/0", laptop.ConnectedNodes);
+        // it is sent nothing: somebody's peer has the node's name, or its new key is yet to be stored
+        _agents["c"] = _agents["c"] with { CurrentRevision = 0, Hello = _agents["c"].Hello with { PublicKey = Clusters.Key(77) } };
+        Assert.Equal("True Programmed: 2 of 2 nodes have applied it.", Said("laptop", "Programmed"));
+
+        _plan = Clusters.Three.With(Clusters.Node("d")).With(Clusters.Peer("laptop", 9)).Plan();
+        _agents["d"] = Agent("d").Agent with { CurrentRevision = 0 };
+        Assert.Equal("True Programmed", Is("laptop", "Programmed"));
+        Assert.Equal("True Idle", Is("laptop", "Ready"));
     }
 
     [Fact]
-    public void What_not_all_agents_have_applied_is_not_programmed_and_a_device_not_ready()
+    public void Without_agents_nothing_is_programmed()
     {
-        Connect("a", Newest);
-        Connect("b", Newest - 2, Link("laptop", LinkState.Up));
-        Connect("c", Newest - 1);
-        _changedIn["laptop"] = Newest - 1;
-        _changedIn["a"] = Newest - 2;
-        var status = Compose();
-        AssertIs(status.Peers["laptop"], "Programmed", "False", "Pending", "2 of 3 nodes have applied it; waiting for b.");
-        AssertIs(status.Peers["laptop"], "Ready", "False", "NotProgrammed", "2 of 3 nodes have applied it; waiting for b.");
-        AssertIs(status.Peers["a"], "Programmed", "True", "Programmed", "3 of 3 nodes have applied it.");
-
-        _changedIn["laptop"] = Newest + 1; // no agent can have that yet
-        AssertIs(Compose().Peers["laptop"], "Programmed", "False", "Pending", "0 of 3 nodes have applied it.");
-    }
-
-    [Fact]
-    public void Agents_that_are_not_connected_are_not_waited_for()
-    {
-        Connect("a", Newest);
-        Connect("b", 0);
-        _agents["b"] = _agents["b"] with { IsConnected = false };
-        _changedIn["laptop"] = Newest;
-        AssertIs(Compose().Peers["laptop"], "Programmed", "True", "Programmed", "1 of 1 node has applied it.");
         _agents.Clear();
-        AssertIs(Compose().Peers["laptop"], "Programmed", "False", "NoAgents", "No agent is connected.");
+        Assert.Equal(("False NoAgents", "False NotProgrammed"), (Is("laptop", "Programmed"), Is("laptop", "Ready")));
+        Assert.Equal("False AgentNotConnected", Is("a", "Ready"));
+    }
+
+    // ---- Ready
+
+    [Fact]
+    public void A_device_is_ready_while_a_node_has_a_session_or_none_wants_one()
+    {
+        Assert.Equal("True Idle", Is("laptop", "Ready"));
+        Report("a", Link("laptop", LinkState.Up));
+        Assert.Equal("True Connected", Is("laptop", "Ready"));
+        Report("b", Link("laptop", LinkState.Down));
+        Assert.Equal("True PartlyConnected: 1 of 2 nodes has a live session; b: never an answer.", Said("laptop", "Ready"));
+        Assert.Equal("1/2", Compose().Peers["laptop"].ConnectedNodes);
+        Report("a", Link("laptop", LinkState.Down, Now.ToUnixTimeSeconds()));
+        Assert.Equal(
+            "False Unreachable: 0 of 2 nodes have a live session; a: no answer since 2026-11-01 00:00 UTC; b: never an answer.", Said("laptop", "Ready"));
     }
 
     [Fact]
-    public void A_node_is_ready_when_its_agent_is_there_without_errors_and_somebody_reaches_it()
+    public void A_node_is_ready_while_its_agent_is_connected_and_has_no_errors()
     {
-        Connect("a", Link("b", LinkState.Down, Day));
-        Connect("b");
-        Connect("c", Link("b", LinkState.Down, Day));
-        AssertIs(Compose().Peers["b"], "Ready", "False", "Unreachable",
-            "0 of 2 nodes have a live session; a: no answer since 2026-11-01 00:00 UTC; c: no answer since 2026-11-01 00:00 UTC.");
-
-        Connect("c", Link("b", LinkState.Up, Day));
-        AssertIs(Compose().Peers["b"], "Ready", "True", "PartlyConnected", "1 of 2 nodes has a live session; a: no answer since 2026-11-01 00:00 UTC.");
-
-        _agents["b"] = _agents["b"] with { Report = _agents["b"].Report! with { Errors = ["the route 10.0.0.0/8 could not be set", "another"] } };
-        AssertIs(Compose().Peers["b"], "Ready", "False", "AgentFailed", "The node's agent reports 2 errors; the first: the route 10.0.0.0/8 could not be set");
-
-        _agents["b"] = _agents["b"] with { Report = null };
-        AssertIs(Compose().Peers["b"], "Ready", "False", "AgentStarting", "The node's agent is connected and has not reported yet.");
-
-        _agents["b"] = _agents["b"] with { IsConnected = false };
-        AssertIs(Compose().Peers["b"], "Ready", "False", "AgentNotConnected",
-            "The node's agent is not connected to the operator. 1 of 2 nodes has a live session; a: no answer since 2026-11-01 00:00 UTC.");
+        Assert.Equal("True Idle", Is("a", "Ready"));
+        _agents["a"] = _agents["a"] with { Report = _agents["a"].Report! with { Errors = ["no TUN", "no more"] } };
+        Assert.Equal("False AgentFailed: The node's agent reports 2 errors; the first: no TUN", Said("a", "Ready"));
+        _agents["a"] = _agents["a"] with { IsConnected = false };
+        Assert.Equal("False AgentNotConnected", Is("a", "Ready"));
+        Assert.Equal("True Idle", Is("b", "Ready"));
+        var ready = Compose().Mesh!.Conditions.Single(condition => condition.Type == "Ready");
+        Assert.Equal("False", ready.Status);
+        Assert.StartsWith("2 of 3 nodes are ready; a: The node's agent is not connected", ready.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_node_without_a_key_waits_and_one_that_is_refused_says_where_to_look()
+    public void A_peer_that_is_refused_is_not_accepted_and_says_why_and_others_are_as_they_were()
     {
-        _cluster = _cluster.With(Node("d")).With(Peer("twin", 9, age: -1));
-        var status = Compose();
-        AssertIs(status.Peers["d"], "Accepted", "Unknown", "Waiting", "the node's agent has not announced a key yet.");
-        AssertIs(status.Peers["d"], "Ready", "False", "Waiting", "The node's agent has not announced a key yet.");
-        AssertIs(status.Peers["twin"], "Programmed", "False", "NotAccepted", "No node has it: see the condition Accepted.");
-        Assert.Equal(("False", "DuplicatePublicKey"), (Condition(status.Peers["twin"], "Accepted").Status, Condition(status.Peers["twin"], "Accepted").Reason));
-        Assert.Null(status.Peers["twin"].ConnectedNodes);
+        _plan = Clusters.Three.With(Clusters.Peer("laptop", 9, age: 1), Clusters.Peer("twin", 9)).Plan();
+        Assert.StartsWith("False DuplicatePublicKey: ", Said("twin", "Accepted"), StringComparison.Ordinal);
+        Assert.Equal(("False NotAccepted", "False NotAccepted"), (Is("twin", "Programmed"), Is("twin", "Ready")));
+        Assert.Null(Compose().Peers["twin"].ConnectedNodes);
+        Assert.Equal(("True Accepted", "True Idle"), (Is("laptop", "Accepted"), Is("laptop", "Ready")));
+    }
+
+    // ---- times
+
+    [Fact]
+    public void A_time_of_transition_moves_only_with_the_status_of_its_condition()
+    {
+        Store();
+        _now = Now.AddHours(1);
+        Report("a", Link("laptop", LinkState.Up)); // another reason and message
+        Assert.Equal(Now, Condition("laptop", "Ready").LastTransitionTime);
+        Assert.Equal("Connected", Condition("laptop", "Ready").Reason);
+        Report("a", Link("laptop", LinkState.Down));
+        Assert.Equal(Now.AddHours(1), Condition("laptop", "Ready").LastTransitionTime);
+        Assert.Equal(Now, Condition("laptop", "Programmed").LastTransitionTime);
     }
 
     [Fact]
-    public void A_time_of_transition_moves_with_the_status_alone_and_has_whole_seconds()
+    public void What_is_the_same_is_composed_the_same()
     {
-        Connect("a", Link("laptop", LinkState.Up));
-        _stored["laptop"] = Compose().Peers["laptop"];
-        Assert.Equal(Day.AddHours(1), Condition(_stored["laptop"], "Ready").LastTransitionTime);
-
-        _now += TimeSpan.FromMinutes(5);
-        Connect("b", Link("laptop", LinkState.Down));
-        var worse = Compose().Peers["laptop"];
-        Assert.Equal("PartlyConnected", Condition(worse, "Ready").Reason);
-        Assert.Equal(Day.AddHours(1), Condition(worse, "Ready").LastTransitionTime);
-
-        Connect("a", Link("laptop", LinkState.Down));
-        var bad = Compose().Peers["laptop"];
-        Assert.Equal(Day.AddHours(1).AddMinutes(5), Condition(bad, "Ready").LastTransitionTime);
-        Assert.Equal(Day.AddHours(1), Condition(bad, "Accepted").LastTransitionTime);
+        Report("a", Link("b", LinkState.Up, Now.ToUnixTimeSeconds(), "192.0.2.2:1"), Link("laptop", LinkState.Idle));
+        Store();
+        _now = Now.AddHours(1);
+        Assert.All(Compose().Peers, peer => Assert.True(StatusPatch.Same(_stored[peer.Key], peer.Value)));
+        Assert.Equal(4, _stored.Count);
     }
 
     [Fact]
-    public void The_same_state_says_the_same_later()
+    public void The_last_handshake_outlives_the_agents_that_told_of_it()
     {
-        Connect("a", Link("laptop", LinkState.Up, Day), Link("b", LinkState.Down));
-        var first = Compose();
-        foreach (var (name, status) in first.Peers)
-            _stored[name] = status;
-        _storedMesh = first.Mesh;
-        _now += TimeSpan.FromDays(1);
-        var second = Compose();
-        Assert.All(second.Peers, entry => Assert.True(StatusPatch.Same(first.Peers[entry.Key], entry.Value)));
-        Assert.True(StatusPatch.Same(first.Mesh!, second.Mesh!));
+        Report("a", Link("laptop", LinkState.Up, Now.ToUnixTimeSeconds() - 5, "192.0.2.9:1"));
+        Store();
+        Report("a", Link("laptop", LinkState.Idle));
+        Assert.Equal((Now.AddSeconds(-5), "192.0.2.9:1"), (Compose().Peers["laptop"].LastHandshakeTime, Compose().Peers["laptop"].Endpoint));
+        Report("a", Link("laptop", LinkState.Up, Now.ToUnixTimeSeconds() - 4));
+        Assert.Equal(Now.AddSeconds(-4), Compose().Peers["laptop"].LastHandshakeTime);
     }
 
     [Fact]
-    public void A_handshake_that_agents_forgot_is_not_forgotten()
+    public void A_handshake_of_the_future_is_not_taken_up_and_does_not_stay()
     {
-        Connect("a", Link("laptop", LinkState.Up, Day.AddMinutes(1)));
-        _stored["laptop"] = Compose().Peers["laptop"];
-        Connect("a", Link("laptop", LinkState.Idle));
-        var later = Compose().Peers["laptop"];
-        Assert.Equal((Day.AddMinutes(1), "192.0.2.9:1"), (later.LastHandshakeTime, later.Endpoint));
+        Report("a", Link("laptop", LinkState.Up, Now.AddYears(9).ToUnixTimeSeconds()));
+        Assert.Null(Compose().Peers["laptop"].LastHandshakeTime);
+
+        Store();
+        _stored["laptop"].LastHandshakeTime = Now.AddYears(9); // what was written before
+        Assert.Null(Compose().Peers["laptop"].LastHandshakeTime);
+        Report("a", Link("laptop", LinkState.Up, Now.ToUnixTimeSeconds()));
+        Assert.Equal(Now, Compose().Peers["laptop"].LastHandshakeTime);
+        _stored["laptop"].LastHandshakeTime = Now.AddSeconds(60); // clocks differ
+        Assert.Equal(Now.AddSeconds(60), Compose().Peers["laptop"].LastHandshakeTime);
     }
 
     [Fact]
-    public void A_new_leader_keeps_what_was_true_until_agents_had_time_to_come_and_no_longer_for_another_spec()
+    public void A_handshake_at_a_time_that_cannot_be_stops_nobodys_status()
     {
-        Connect("a", Link("laptop", LinkState.Up));
-        Connect("b");
-        var before = Compose();
-        foreach (var (name, status) in before.Peers)
-            _stored[name] = status;
-        _storedMesh = before.Mesh;
+        Report("a", Link("b", LinkState.Up, 1L << 60), Link("laptop", LinkState.Down, long.MinValue));
+        Report("b", Link("laptop", LinkState.Down, long.MaxValue));
+        Assert.Equal(4, Compose().Peers.Count);
+        Assert.Equal("False Unreachable: 0 of 2 nodes have a live session; a: never an answer; b: never an answer.", Said("laptop", "Ready"));
+    }
 
+    // ---- a new leader
+
+    [Fact]
+    public void A_new_leader_says_nothing_worse_of_the_same_spec_until_agents_had_time()
+    {
+        Report("a", Link("laptop", LinkState.Up));
+        Store();
         _agents.Clear();
         _haveAgentsHadTime = false;
-        var early = Compose();
-        Assert.All(early.Peers, entry => Assert.True(StatusPatch.SameInEssence(before.Peers[entry.Key], entry.Value)));
-        Assert.Equal("1/1", early.Peers["laptop"].ConnectedNodes);
-        Assert.Equal(before.Mesh!.LinksUp, early.Mesh!.LinksUp);
+        Assert.Equal(("True Programmed", "True Connected"), (Is("laptop", "Programmed"), Is("laptop", "Ready")));
+        Assert.Equal("1/1", Compose().Peers["laptop"].ConnectedNodes);
+        Assert.Equal("True Idle", Is("a", "Ready"));
+        Assert.All(Compose().Peers, peer => Assert.True(StatusPatch.Same(_stored[peer.Key], peer.Value)));
 
-        _cluster = _cluster with { Peers = [_cluster.Peers[0] with { Generation = 5 }] };
-        AssertIs(Compose().Peers["laptop"], "Programmed", "False", "NoAgents", "No agent is connected.");
-
+        _stored["laptop"].Conditions[1].ObservedGeneration = 0; // of another spec
+        Assert.Equal("False NoAgents", Is("laptop", "Programmed"));
         _haveAgentsHadTime = true;
-        Assert.Equal("AgentNotConnected", Condition(Compose().Peers["a"], "Ready").Reason);
+        Assert.Equal(("False NoAgents", "False AgentNotConnected"), (Is("b", "Programmed"), Is("b", "Ready")));
     }
+
+    // ---- newcomers
 
     [Fact]
-    public void The_mesh_counts_a_link_between_nodes_once_and_names_nodes_that_are_not_ready()
+    public void An_agent_is_new_until_it_has_applied_something_or_half_a_minute_has_passed()
     {
-        Connect("a", Link("b", LinkState.Up), Link("c", LinkState.Down), Link("laptop", LinkState.Up));
-        Connect("b", Link("a", LinkState.Down), Link("c", LinkState.Idle), Link("laptop", LinkState.Idle));
-        var mesh = Compose().Mesh!;
-        Assert.Equal((3, 2, 1, 2), (mesh.Nodes, mesh.LinksUp, mesh.LinksDown, mesh.LinksIdle));
-        Assert.Equal(1400, mesh.Mtu);
-        Assert.Equal(["1.0"], mesh.AgentVersions);
-        Assert.Equal((1, 3, 3), (mesh.Protocol!.Version, mesh.Protocol.Nodes, mesh.Protocol.ReadyNodes));
-        var ready = mesh.Conditions.Single(condition => condition.Type == "Ready");
-        Assert.Equal(("False", "NodesNotReady"), (ready.Status, ready.Reason));
-        Assert.Equal(
-            "1 of 3 nodes is ready; a: 0 of 1 node has a live session; b: never an answer; and c.",
-            ready.Message);
+        var time = new ManualTime();
+        var newcomers = new Newcomers(time);
+        _agents["a"] = _agents["a"] with { CurrentRevision = 0 };
+        _agents["b"] = _agents["b"] with { CurrentRevision = 0, IsConnected = false };
+        Assert.Equal(["a"], Update());
+        time.Advance(Newcomers.Patience / 2);
+        _agents["b"] = _agents["b"] with { IsConnected = true };
+        Assert.Equal(["a", "b"], Update());
+        time.Advance(Newcomers.Patience / 2);
+        Assert.Equal(["b"], Update());
+        _agents["a"] = _agents["a"] with { Stream = 2 };
+        Assert.Equal(["a", "b"], Update());
+        _agents["b"] = _agents["b"] with { CurrentRevision = 1 };
+        Assert.Equal(["a"], Update());
+        _agents.Remove("a");
+        Assert.Empty(Update());
 
-        Connect("a");
-        Connect("b");
-        Connect("c");
-        Assert.Equal("All 3 nodes are ready.", Compose().Mesh!.Conditions.Single(condition => condition.Type == "Ready").Message);
+        IEnumerable<string> Update() => newcomers.Update(_agents.ToImmutableDictionary(StringComparer.Ordinal)).Order(StringComparer.Ordinal);
     }
 
-    [Fact]
-    public void Settings_that_cannot_be_used_are_not_accepted()
+    private void Report(string node, params LinkStatus[] links) =>
+        _agents[node] = _agents[node] with { Report = _agents[node].Report! with { Links = [.. links] } };
+
+    private void Store()
     {
-        _meshProblems = ["spec.mtu: is 1; must be from 1280 to 65455"];
-        var accepted = Compose().Mesh!.Conditions.Single(condition => condition.Type == "Accepted");
-        Assert.Equal(("False", "Invalid", "spec.mtu: is 1; must be from 1280 to 65455."), (accepted.Status, accepted.Reason, accepted.Message));
+        foreach (var (name, status) in Compose().Peers)
+            _stored[name] = status;
     }
 
-    [Fact]
-    public void Ten_thousand_conflicts_fit_into_the_schema()
+    private StatusSet Compose() => StatusComposer.Compose(new StatusInputs
     {
-        _cluster = _cluster.With([.. Enumerable.Range(0, 400).Select(i => Peer($"twin{i}", 9, age: -1))]);
-        var conflicts = Compose().Mesh!.Conflicts;
-        Assert.Equal(256, conflicts.Count);
-        Assert.Equal("... and 145 more", conflicts[^1]);
-    }
-
-    private StatusSet Compose()
-    {
-        var plan = _cluster.Plan();
-        var nodes = _cluster.Nodes.ToImmutableDictionary(
-            node => node.Name, node => new Node { Metadata = { Name = node.Name, Uid = "uid-" + node.Name } }, StringComparer.Ordinal);
-        var own = _cluster.Nodes.Select(node => Stored(node.Name, null) with
+        Plan = _plan,
+        View = new ClusterView
         {
-            Owner = new OwnerReference { ApiVersion = "v1", Kind = "Node", Name = node.Name, Uid = "uid-" + node.Name },
-        });
-        return StatusComposer.Compose(new StatusInputs
+            Peers = _plan.Outcomes.ToImmutableDictionary(outcome => outcome.Name, Object, StringComparer.Ordinal),
+            Mesh = new StoredResource { Kind = "WireGuardMesh", Metadata = { Name = "default" } },
+        },
+        Agents = _agents.ToImmutableDictionary(StringComparer.Ordinal),
+        Newcomers = _newcomers,
+        Now = _now,
+        HaveAgentsHadTime = _haveAgentsHadTime,
+        ChangedIn = outcome => _changedIn.GetValueOrDefault(outcome.Name, 5UL),
+        Stored = name => _stored.GetValueOrDefault(name),
+        StoredMesh = null,
+    });
+
+    private static StoredPeer Object(PeerOutcome outcome)
+    {
+        var item = new StoredResource { Kind = "WireGuardPeer", Metadata = { Name = outcome.Name, Uid = outcome.Name, Generation = 2 } };
+        if (outcome.Node is { } node)
         {
-            Plan = plan,
-            View = new ClusterView
-            {
-                State = _cluster,
-                Nodes = nodes,
-                Peers = own.Concat(_cluster.Peers.Select(peer => Stored(peer.Name, peer)))
-                    .ToImmutableDictionary(peer => peer.Name, StringComparer.Ordinal),
-                Mesh = new StoredResource { Kind = "WireGuardMesh", Metadata = { Name = "default" } },
-                MeshProblems = _meshProblems,
-            },
-            Agents = _agents.ToImmutableDictionary(StringComparer.Ordinal),
-            Now = _now,
-            HaveAgentsHadTime = _haveAgentsHadTime,
-            ChangedIn = outcome => _changedIn.GetValueOrDefault(outcome.Name),
-            Stored = name => _stored.GetValueOrDefault(name),
-            StoredMesh = _storedMesh,
-        });
+            item.Metadata.Labels[StoredPeer.ManagedByLabel] = StoredPeer.ManagedBy;
+            item.Metadata.OwnerReferences.Add(new OwnerReference { ApiVersion = "v1", Kind = "Node", Name = node, Uid = node });
+        }
+
+        return StoredPeer.Read(item, null, "wgmesh");
     }
 
-    private static StoredPeer Stored(string name, PeerRecord? record) => new()
-    {
-        Object = new StoredResource { Kind = "WireGuardPeer", Metadata = { Name = name, Generation = 1 } },
-        Owner = null,
-        Spec = new WireGuardPeerSpec(),
-        Record = record,
-        Unusable = null,
-        Announcement = null,
-        Allocated = [],
-        Status = null,
-    };
+    private Condition Condition(string peer, string type) => Compose().Peers[peer].Conditions.Single(condition => condition.Type == type);
 
-    private void Connect(string node, params LinkStatus[] links) => Connect(node, Newest, links);
+    private string Is(string peer, string type) => $"{Condition(peer, type).Status} {Condition(peer, type).Reason}";
 
-    private void Connect(string node, ulong revision, params LinkStatus[] links) => _agents[node] = new AgentStatus
-    {
-        Hello = new CheckedHello(node, Key(1), [], "1.0", VersionSet.One),
-        IsConnected = true,
-        CurrentRevision = revision,
-        Report = new AgentReport(revision, 1400, [], [.. links]),
-    };
-
-    private static LinkStatus Link(string peer, LinkState state, DateTimeOffset? handshake = null) =>
-        new(peer, state, 1, handshake?.ToUnixTimeSeconds() ?? 0, handshake is null ? "" : "192.0.2.9:1", 0, 0);
-
-    private static Condition Condition(WireGuardPeerStatus status, string type) => status.Conditions.Single(condition => condition.Type == type);
-
-    private static void AssertIs(WireGuardPeerStatus peer, string type, string status, string reason, string message)
-    {
-        var condition = Condition(peer, type);
-        Assert.Equal((status, reason, message), (condition.Status, condition.Reason!, condition.Message!));
-    }
+    private string Said(string peer, string type) => $"{Is(peer, type)}: {Condition(peer, type).Message}";
 }
