@@ -150,7 +150,7 @@ internal sealed class RunningReplica : IAsyncDisposable
     {
         public TimeSpan RecheckInterval => TimeSpan.FromMinutes(5);
 
-        public ValueTask<Caller?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken) => new(authorization switch
+        public ValueTask<Caller?> AuthenticateAsync(string? authorization, string from, CancellationToken cancellationToken) => new(authorization switch
         {
             $"Bearer {ReplicaToken}" => new Caller { IsReplica = true },
             $"Bearer {AnyToken}" => new Caller { IsAnyNode = true, IsTool = true },

@@ -10,11 +10,14 @@ internal interface IAuthenticator
     TimeSpan RecheckInterval { get; }
 
     /// <summary>Who calls with this <c>authorization</c> header; null if nobody known does.</summary>
+    /// <param name="authorization">The header's value; null: there is none.</param>
+    /// <param name="from">The address that the call comes from, without its port: what it may cost is limited by that.</param>
+    /// <param name="cancellationToken">Ends the wait for an answer.</param>
     /// <exception cref="RpcException">
     /// UNAUTHENTICATED: the same as null, with a reason that the caller may be told. PERMISSION_DENIED: somebody is known to call who may do
     /// nothing here. UNAVAILABLE: it cannot be found out now, which ends no stream that is open.
     /// </exception>
-    ValueTask<Caller?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken);
+    ValueTask<Caller?> AuthenticateAsync(string? authorization, string from, CancellationToken cancellationToken);
 }
 
 /// <summary>Who is calling.</summary>

@@ -11,7 +11,8 @@ internal sealed partial class MeshService
         var refusal = new Status(StatusCode.Unauthenticated, "the call needs a known token: authorization: Bearer TOKEN");
         try
         {
-            if (await authenticator.AuthenticateAsync(context.RequestHeaders.GetValue("authorization"), context.CancellationToken) is { } caller)
+            var from = context.Peer[..Math.Max(context.Peer.LastIndexOf(':'), 0)]; // ipv4:ADDRESS:PORT, ipv6:[ADDRESS]:PORT
+            if (await authenticator.AuthenticateAsync(context.RequestHeaders.GetValue("authorization"), from, context.CancellationToken) is { } caller)
                 return caller;
         }
         catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied)

@@ -40,7 +40,7 @@ internal sealed class TokenFile : IAuthenticator
     public TimeSpan RecheckInterval => TimeSpan.FromSeconds(1);
 
     /// <inheritdoc/>
-    public ValueTask<Caller?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken) => new(Authenticate(authorization));
+    public ValueTask<Caller?> AuthenticateAsync(string? authorization, string from, CancellationToken cancellationToken) => new(Authenticate(authorization));
 
     private Caller? Authenticate(string? authorization)
     {

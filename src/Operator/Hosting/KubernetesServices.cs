@@ -26,7 +26,7 @@ internal static class KubernetesServices
         var name = kubernetes.Identity ?? $"{Dns.GetHostName()}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
         AddCluster(services, configuration, space, name);
         AddTrust(services, kubernetes, space, [.. options.Names(), address.Address.ToString(), .. ServiceNames(space)]);
-        AddElection(services, space, $"{name}_{address}");
+        AddElection(services, space, name, address);
     }
 
     private static void AddCluster(IServiceCollection services, KubernetesClientConfiguration configuration, string space, string name)
@@ -70,8 +70,9 @@ internal static class KubernetesServices
         services.AddSingleton(provider => new ReplicaCredentials(() => provider.GetRequiredService<OperatorAuthority>().Authorities, token.Read));
     }
 
-    private static void AddElection(IServiceCollection services, string space, string identity)
+    private static void AddElection(IServiceCollection services, string space, string name, IPEndPoint address)
     {
+        var identity = $"{name}_{address}";
         services.AddSingleton(Leader.Elected());
         services.AddSingleton(provider => new LeaderElector(
             provider.GetRequiredService<KubernetesClient>(),
@@ -84,9 +85,14 @@ internal static class KubernetesServices
             provider.GetRequiredService<EventRecorder>(), provider.GetRequiredService<OperatorMetrics>(),
             () => provider.GetRequiredService<LeaderElector>().IsLeader, space,
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Reconciler>>()));
-        services.AddSingleton(provider => new ElectionService(
-            provider.GetRequiredService<LeaderElector>(), identity, provider.GetRequiredService<Reconciler>().RunAsync,
-            provider.GetRequiredService<Leader>()));
+        services.AddSingleton(provider =>
+        {
+            if (IPAddress.IsLoopback(address.Address))
+                Log.AdvertisesLoopback(provider.GetRequiredService<ILogger<ElectionService>>(), address);
+            return new ElectionService(
+                provider.GetRequiredService<LeaderElector>(), identity, provider.GetRequiredService<Reconciler>().RunAsync,
+                provider.GetRequiredService<Leader>());
+        });
         services.AddHostedService(provider => provider.GetRequiredService<ElectionService>());
         services.AddHostedService(provider => ActivatorUtilities.CreateInstance<ReplicaLink>(provider, identity));
     }
@@ -116,16 +122,23 @@ internal static class KubernetesServices
         }
     }
 
-    private static IPEndPoint AddressOf(OperatorOptions options, KubernetesOptions kubernetes, Uri apiServer)
+    /// <summary>Where other replicas reach this one.</summary>
+    /// <exception cref="InvalidDataException">That is not said, and cannot be found out.</exception>
+    internal static IPEndPoint AddressOf(OperatorOptions options, KubernetesOptions kubernetes, Uri apiServer)
     {
         var port = kubernetes.AdvertiseAddress is { Port: > 0 } advertised ? advertised.Port : options.Listen.Port;
         if (port == 0)
             throw new InvalidDataException("--listen says port 0, any that is free, and other replicas have to be told which: give --listen or --advertise-address a port.");
         if (kubernetes.AdvertiseAddress is { } address)
             return new IPEndPoint(address.Address, port);
-        return !options.Listen.Address.Equals(IPAddress.Any) && !options.Listen.Address.Equals(IPAddress.IPv6Any)
-            ? new IPEndPoint(options.Listen.Address, port)
-            : new IPEndPoint(AddressTowards(apiServer), port);
+        if (!options.Listen.Address.Equals(IPAddress.Any) && !options.Listen.Address.Equals(IPAddress.IPv6Any))
+            return new IPEndPoint(options.Listen.Address, port);
+
+        var towards = AddressTowards(apiServer);
+        return !IPAddress.IsLoopback(towards)
+            ? new IPEndPoint(towards, port)
+            : throw new InvalidDataException(
+                $"Where other replicas reach this one cannot be found out, for the API server {apiServer.Authority} is on this host: give --advertise-address.");
     }
 
     /// <summary>This host's address on the way to the API server, which is where other replicas are.</summary>

@@ -48,7 +48,7 @@ internal sealed class OperatorCommand
     private readonly Option<IPEndPoint?> _advertiseAddress = new("--advertise-address")
     {
         Description = "Kubernetes: where other replicas reach this one; if left out, the address that it reaches the API server from, " +
-            "and the port of --listen.",
+            "which has to be another host, and the port of --listen.",
         HelpName = "ADDRESS[:PORT]",
         CustomParser = ParseAddress,
     };

@@ -76,15 +76,15 @@ internal sealed record AuthoritySet
 
     /// <summary>Reads what a Secret holds.</summary>
     /// <exception cref="InvalidDataException">Some of it cannot be used; the message names the key and shows no value.</exception>
-    public static AuthoritySet From(Secret secret)
+    public static AuthoritySet From(Secret secret, DateTimeOffset now)
     {
-        var previous = secret.Find(PreviousCertificateKey) is null ? null : Certificate(secret, PreviousCertificateKey);
+        var previous = secret.Find(PreviousCertificateKey) is null ? null : Certificate(secret, PreviousCertificateKey, now);
         return new AuthoritySet
         {
-            Current = WithKey(secret, CertificateKey, PrivateKey),
+            Current = WithKey(secret, CertificateKey, PrivateKey, now),
             Next = secret.Find(NextCertificateKey) is null && secret.Find(NextPrivateKey) is null
                 ? null
-                : WithKey(secret, NextCertificateKey, NextPrivateKey),
+                : WithKey(secret, NextCertificateKey, NextPrivateKey, now),
             Previous = previous,
             PreviousUntil = previous is null ? default
                 : secret.Metadata.Annotations.TryGetValue(PreviousUntilKey, out var text)
@@ -114,9 +114,9 @@ internal sealed record AuthoritySet
         }
     }
 
-    private static X509Certificate2 WithKey(Secret secret, string certificateKey, string privateKey)
+    private static X509Certificate2 WithKey(Secret secret, string certificateKey, string privateKey, DateTimeOffset now)
     {
-        using var certificate = Certificate(secret, certificateKey);
+        using var certificate = Certificate(secret, certificateKey, now);
         if (secret.Find(privateKey) is not { } pem)
             throw Broken(secret, privateKey, "is missing");
 
@@ -133,7 +133,7 @@ internal sealed record AuthoritySet
         }
     }
 
-    private static X509Certificate2 Certificate(Secret secret, string key)
+    private static X509Certificate2 Certificate(Secret secret, string key, DateTimeOffset now)
     {
         if (secret.Find(key) is not { } pem)
             throw Broken(secret, key, "is missing");
@@ -148,9 +148,13 @@ internal sealed record AuthoritySet
             throw Broken(secret, key, "is not a certificate (PEM)");
         }
 
-        return certificate.Extensions.OfType<X509BasicConstraintsExtension>().Any(constraints => constraints.CertificateAuthority)
+        if (!certificate.Extensions.OfType<X509BasicConstraintsExtension>().Any(constraints => constraints.CertificateAuthority))
+            throw Broken(secret, key, "is not a certificate authority's");
+        if (certificate.Extensions.OfType<X509KeyUsageExtension>().Any(usage => !usage.KeyUsages.HasFlag(X509KeyUsageFlags.KeyCertSign)))
+            throw Broken(secret, key, "may not sign certificates, by its key usage");
+        return certificate.NotBefore <= now.LocalDateTime
             ? certificate
-            : throw Broken(secret, key, "is not a certificate authority's");
+            : throw Broken(secret, key, $"is not good before {new DateTimeOffset(certificate.NotBefore):u}");
     }
 
     private static InvalidDataException Broken(Secret secret, string key, string what) => new(

@@ -35,4 +35,7 @@ internal static partial class Log
 
     [LoggerMessage(711, LogLevel.Error, "The operator has the agents' service account {Account}: give it one of its own, or replicas do not know each other")]
     public static partial void AccountShared(ILogger logger, string account);
+
+    [LoggerMessage(712, LogLevel.Warning, "Other replicas are told to reach this one at {Address}, which no other host does: give --advertise-address, unless all are on this one")]
+    public static partial void AdvertisesLoopback(ILogger logger, System.Net.IPEndPoint address);
 }

@@ -87,7 +87,7 @@ internal sealed class OperatorAuthority(
                 _complaint = null;
             }
             catch (Exception e) when (e is ApiException or HttpRequestException or KubeConfigException or IOException or InvalidDataException or CryptographicException
-                or OperationCanceledException && !stoppingToken.IsCancellationRequested)
+                or ArgumentException or OperationCanceledException && !stoppingToken.IsCancellationRequested)
             {
                 if (e.Message != _complaint)
                     Log.CertificatesNotKept(logger, e.Message);
@@ -103,7 +103,7 @@ internal sealed class OperatorAuthority(
     {
         var secret = await client.FindAsync(ResourceTypes.Secrets, SecretName, space, cancellationToken)
             ?? await CreateSecretAsync(cancellationToken);
-        var found = AuthoritySet.From(secret);
+        var found = AuthoritySet.From(secret, time.GetUtcNow());
         var map = await client.FindAsync(ResourceTypes.ConfigMaps, ConfigMapName, space, cancellationToken);
         var authorities = found.Step(time.GetUtcNow(), map?.Data.GetValueOrDefault(BundleKey) ?? "");
         if (authorities != found)

@@ -44,26 +44,22 @@ internal sealed class TokenReviewer(
     /// <summary>Questions: so many are asked at one time, and so many wait.</summary>
     private const int MostAsked = 64, MostWaiting = 8_192;
 
-    /// <summary>Tokens: so many may be refused at once, and so many in each second; then unknown ones have to wait.</summary>
-    private const double MostRefused = 200, RefusedPerSecond = 10;
-
     private static readonly TokenVerdict TooMany =
-        new(null, StatusCode.Unavailable, "too many tokens are being tried that nobody knows; try again in some seconds");
+        new(null, StatusCode.Unavailable, "too many tokens come from this address that nobody knows; try again in some seconds");
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _good = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Entry> _bad = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Task<TokenVerdict>> _pending = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _slots = new(MostAsked);
-    private double _refusals = MostRefused;
-    private long _refusalsAsOf = time.GetTimestamp();
+    private readonly RefusalBudget _refusals = new(time);
     private bool _isAway;
 
     /// <inheritdoc/>
     public TimeSpan RecheckInterval => TimeSpan.FromMinutes(5);
 
     /// <inheritdoc/>
-    public async ValueTask<Caller?> AuthenticateAsync(string? authorization, CancellationToken cancellationToken)
+    public async ValueTask<Caller?> AuthenticateAsync(string? authorization, string from, CancellationToken cancellationToken)
     {
         const string scheme = "Bearer ";
         if (authorization is null || !authorization.StartsWith(scheme, StringComparison.OrdinalIgnoreCase))
@@ -72,13 +68,13 @@ internal sealed class TokenReviewer(
         if (token.Length is 0 or > LongestToken)
             return null;
 
-        var (known, review) = Begin(token);
+        var (known, review) = Begin(token, from);
         var verdict = known ?? await review!.WaitAsync(cancellationToken);
         return verdict.Caller ?? throw new RpcException(new Status(verdict.Code, verdict.Detail));
     }
 
     /// <summary>What is known, or the question that will tell.</summary>
-    private (TokenVerdict? Known, Task<TokenVerdict>? Review) Begin(string token)
+    private (TokenVerdict? Known, Task<TokenVerdict>? Review) Begin(string token, string from)
     {
         var key = Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
         lock (_lock)
@@ -88,18 +84,18 @@ internal sealed class TokenReviewer(
                 return (entry.Verdict, null);
             if (_pending.TryGetValue(key, out var pending))
                 return (null, pending);
-            if (known is null && (_pending.Count >= MostWaiting || !MayAskAboutUnknown()))
+            if (known is null && (_pending.Count >= MostWaiting || !_refusals.Allows(from)))
                 return (TooMany, null);
 
             // on a thread of its own, so that it cannot end before it is pending
-            var review = Task.Run(() => ReviewAsync(key, token, isKnown: known is not null));
+            var review = Task.Run(() => ReviewAsync(key, token, from, isKnown: known is not null));
             _pending.Add(key, review);
             return (null, review);
         }
     }
 
     // no caller's leaving ends it: others may wait for it
-    private async Task<TokenVerdict> ReviewAsync(string key, string token, bool isKnown)
+    private async Task<TokenVerdict> ReviewAsync(string key, string token, string from, bool isKnown)
     {
         using var limit = new CancellationTokenSource(Limit, time);
         try
@@ -109,11 +105,11 @@ internal sealed class TokenReviewer(
             {
                 lock (_lock)
                 {
-                    if (!isKnown && !MayAskAboutUnknown())
+                    if (!isKnown && !_refusals.Allows(from))
                         return TooMany; // others were refused while this one waited
                 }
 
-                return Remember(key, token, await lookup(token, limit.Token));
+                return Remember(key, token, from, await lookup(token, limit.Token));
             }
             finally
             {
@@ -122,7 +118,7 @@ internal sealed class TokenReviewer(
         }
         catch (ApiException e) when (e.StatusCode is 400 or 413 or 422)
         {
-            return Remember(key, token, TokenVerdict.Unauthenticated("the API server cannot make sense of the token"));
+            return Remember(key, token, from, TokenVerdict.Unauthenticated("the API server cannot make sense of the token"));
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -135,7 +131,7 @@ internal sealed class TokenReviewer(
         }
     }
 
-    private TokenVerdict Remember(string key, string token, TokenVerdict verdict)
+    private TokenVerdict Remember(string key, string token, string from, TokenVerdict verdict)
     {
         var isGood = verdict.Caller is not null;
         metrics.TokenReviewed(isGood ? TokenOutcome.Accepted : TokenOutcome.Refused);
@@ -155,7 +151,7 @@ internal sealed class TokenReviewer(
             }
             else
             {
-                _refusals = Math.Max(0, _refusals - 1);
+                _refusals.Refused(from);
                 Put(_bad, MostBad, key, entry);
             }
         }
@@ -172,23 +168,16 @@ internal sealed class TokenReviewer(
                 Log.TokensNotChecked(logger, GoodLongerUnasked.TotalMinutes, reason);
             _isAway = true;
 
-            if (!_good.TryGetValue(key, out var known) || time.GetElapsedTime(known.AsOf) >= GoodFor + GoodLongerUnasked)
+            // also of a token that is over by now: nothing new begins with it, but a stream that is open would find no way back
+            if (!_good.TryGetValue(key, out var known) || time.GetElapsedTime(known.AsOf) >= GoodFor + GoodLongerUnasked
+                || known.Expires <= time.GetUtcNow())
+            {
                 return new TokenVerdict(null, StatusCode.Unavailable, "the operator cannot ask the API server about the token now; try again later");
-            if (known.Expires is { } expires && expires <= time.GetUtcNow())
-                return TokenVerdict.Unauthenticated($"the token expired at {expires:u}; a new one is needed");
+            }
 
             known.Unasked = time.GetTimestamp();
             return known.Verdict;
         }
-    }
-
-    /// <summary>Whether a token that nobody knows may be asked about, after so many that were refused.</summary>
-    private bool MayAskAboutUnknown()
-    {
-        var now = time.GetTimestamp();
-        _refusals = Math.Min(MostRefused, _refusals + (time.GetElapsedTime(_refusalsAsOf, now).TotalSeconds * RefusedPerSecond));
-        _refusalsAsOf = now;
-        return _refusals >= 1;
     }
 
     private bool IsFresh(Entry entry)

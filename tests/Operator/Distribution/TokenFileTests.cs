@@ -75,7 +75,7 @@ public sealed class TokenFileTests : IDisposable
     }
 
     private static async Task<Caller?> AuthenticateAsync(TokenFile tokens, string? header) =>
-        await tokens.AuthenticateAsync(header, CancellationToken.None);
+        await tokens.AuthenticateAsync(header, "ipv4:127.0.0.1", CancellationToken.None);
 
     private TokenFile Open(string text, UnixFileMode mode = UnixFileMode.UserRead)
     {

@@ -57,6 +57,20 @@ public sealed class OperatorCommandTests : IDisposable
         Assert.Equal(IPEndPoint.Parse(expected), options.Kubernetes!.AdvertiseAddress);
     }
 
+    [Fact]
+    public void A_replica_does_not_guess_an_address_that_only_its_own_host_reaches()
+    {
+        var server = new Uri("https://127.0.0.1:6443");
+        var anywhere = new OperatorOptions { Listen = IPEndPoint.Parse("0.0.0.0:7443"), MetricsListen = IPEndPoint.Parse("127.0.0.1:0") };
+        var error = Assert.Throws<InvalidDataException>(() => KubernetesServices.AddressOf(anywhere, new KubernetesOptions(), server));
+        Assert.Contains("give --advertise-address", error.Message, StringComparison.Ordinal);
+
+        var said = new KubernetesOptions { AdvertiseAddress = IPEndPoint.Parse("192.0.2.1:0") };
+        Assert.Equal(IPEndPoint.Parse("192.0.2.1:7443"), KubernetesServices.AddressOf(anywhere, said, server));
+        var here = new OperatorOptions { Listen = IPEndPoint.Parse("127.0.0.1:7443"), MetricsListen = anywhere.MetricsListen };
+        Assert.Equal(here.Listen, KubernetesServices.AddressOf(here, new KubernetesOptions(), server));
+    }
+
     [Theory]
     [InlineData("Give --manifests DIR to read the cluster from a folder, or --kubernetes")]
     [InlineData("--manifests and --kubernetes are two ways to run", "--manifests", "/tmp", "--kubernetes")]

@@ -94,7 +94,7 @@ public sealed class AuthoritySetTests
         set = set.Step(Now, set.Bundle);
         var secret = new Secret { Data = { ["other"] = [1] } };
         set.WriteTo(secret);
-        var read = AuthoritySet.From(secret);
+        var read = AuthoritySet.From(secret, Now);
         Assert.Equal(set.Bundle, read.Bundle);
         Assert.True(read.Current.HasPrivateKey);
         Assert.True(read.Next!.HasPrivateKey);
@@ -103,7 +103,7 @@ public sealed class AuthoritySetTests
         var rotated = read.Step(Now, read.Bundle);
         rotated.WriteTo(secret);
         Assert.Equal(["other", "previous.crt", "tls.crt", "tls.key"], secret.Data.Keys.Order(StringComparer.Ordinal));
-        read = AuthoritySet.From(secret);
+        read = AuthoritySet.From(secret, Now);
         Assert.Equal(rotated.Bundle, read.Bundle);
         Assert.Equal(rotated.PreviousUntil, read.PreviousUntil);
 
@@ -121,6 +121,8 @@ public sealed class AuthoritySetTests
     [InlineData("tls.key", "other", "tls.key is not the elliptic-curve key (PEM) of tls.crt")]
     [InlineData("tls.key", "rsa", "tls.key is not the elliptic-curve key")]
     [InlineData("tls.crt", "leaf", "tls.crt is not a certificate authority's")]
+    [InlineData("tls.crt", "silent", "tls.crt may not sign certificates")]
+    [InlineData("tls.crt", "future", "tls.crt is not good before ")]
     [InlineData("next.crt", "hello", "next.crt is not a certificate")]
     [InlineData("next.key", "hello", "next.crt is missing")]
     [InlineData("previous.crt", "hello", "previous.crt is not a certificate")]
@@ -136,6 +138,8 @@ public sealed class AuthoritySetTests
             "other" => other.ExportPkcs8PrivateKeyPem(),
             "rsa" => rsa.ExportPkcs8PrivateKeyPem(),
             "leaf" => Serve(set).ExportCertificatePem(),
+            "silent" => SilentAuthority(),
+            "future" => Certificates.MakeAuthority(Now.AddDays(40), AuthoritySet.Lifetime).ExportCertificatePem(),
             _ => value,
         };
         if (text is null)
@@ -143,7 +147,7 @@ public sealed class AuthoritySetTests
         else
             secret.Data[key] = Encoding.ASCII.GetBytes(text);
 
-        var error = Assert.Throws<InvalidDataException>(() => AuthoritySet.From(secret));
+        var error = Assert.Throws<InvalidDataException>(() => AuthoritySet.From(secret, Now));
         Assert.Contains("Secret mesh/ca: " + expected, error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("hello", error.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("PRIVATE KEY", error.ToString(), StringComparison.Ordinal);
@@ -162,5 +166,15 @@ public sealed class AuthoritySetTests
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         chain.ChainPolicy.VerificationTime = Now.LocalDateTime;
         return chain.Build(served);
+    }
+
+    private string SilentAuthority()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=silent", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
+        using var made = request.CreateSelfSigned(Now, Now.AddYears(1));
+        return made.ExportCertificatePem();
     }
 }

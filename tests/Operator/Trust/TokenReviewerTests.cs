@@ -12,6 +12,8 @@ namespace WgMesh.Operator.Tests.Trust;
 
 public sealed class TokenReviewerTests : IDisposable
 {
+    private const string Here = "ipv4:127.0.0.1";
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly ManualTime _time = new();
@@ -65,8 +67,29 @@ public sealed class TokenReviewerTests : IDisposable
         await Ask(reviewer, token);
         Assert.Equal(2, _asked);
 
-        _answer = _ => throw new HttpRequestException("down");
-        Assert.Contains("expired", (await Refused(reviewer, token, StatusCode.Unauthenticated)).Detail, StringComparison.Ordinal);
+        _answer = _ => Task.FromResult(TokenVerdict.Unauthenticated("expired"));
+        await Refused(reviewer, token, StatusCode.Unauthenticated);
+    }
+
+    [Fact]
+    public async Task A_token_that_ends_while_the_API_server_is_away_begins_nothing_and_ends_nothing()
+    {
+        var reviewer = Open();
+        var token = Token(_time.GetUtcNow().AddMinutes(2));
+        await Ask(reviewer, token);
+        _answer = _ => throw new HttpRequestException("connection refused");
+        _time.Advance(TimeSpan.FromMinutes(2) - TimeSpan.FromSeconds(1));
+        Assert.NotNull(await Ask(reviewer, token));
+
+        // UNAVAILABLE ends no stream that is open
+        for (var minute = 0; minute < 10; minute++)
+        {
+            _time.Advance(TimeSpan.FromMinutes(1));
+            await Refused(reviewer, token, StatusCode.Unavailable);
+        }
+
+        _answer = _ => Task.FromResult(TokenVerdict.Unauthenticated("expired"));
+        await Refused(reviewer, token, StatusCode.Unauthenticated);
     }
 
     [Fact]
@@ -76,7 +99,7 @@ public sealed class TokenReviewerTests : IDisposable
         var answer = new TaskCompletionSource<TokenVerdict>();
         _answer = _ => answer.Task;
         using var leaves = new CancellationTokenSource();
-        var first = reviewer.AuthenticateAsync("Bearer one", leaves.Token).AsTask();
+        var first = reviewer.AuthenticateAsync("Bearer one", Here, leaves.Token).AsTask();
         var others = Enumerable.Range(0, 10).Select(_ => Ask(reviewer, "one")).ToList();
         await leaves.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first.WaitAsync(Patience));
@@ -159,6 +182,22 @@ public sealed class TokenReviewerTests : IDisposable
     }
 
     [Fact]
+    public async Task Whoever_guesses_keeps_out_new_callers_of_no_other_address()
+    {
+        var reviewer = Open();
+        _answer = token => Task.FromResult(
+            token.StartsWith("guess", StringComparison.Ordinal) ? TokenVerdict.Unauthenticated("unknown") : new TokenVerdict(new Caller()));
+        for (var guess = 0; guess < 300; guess++)
+            await Assert.ThrowsAsync<RpcException>(() => Ask(reviewer, $"guess{guess}", "ipv4:192.0.2.66"));
+
+        var e = await Assert.ThrowsAsync<RpcException>(() => Ask(reviewer, "new", "ipv4:192.0.2.66"));
+        Assert.Equal(StatusCode.Unavailable, e.StatusCode);
+        Assert.NotNull(await Ask(reviewer, "new", "ipv4:192.0.2.1"));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.NotNull(await Ask(reviewer, "newer", "ipv4:192.0.2.66"));
+    }
+
+    [Fact]
     public async Task Many_new_callers_that_are_good_are_not_held_up()
     {
         var reviewer = Open();
@@ -177,8 +216,8 @@ public sealed class TokenReviewerTests : IDisposable
     public async Task What_is_no_bearer_token_is_nobody_and_costs_no_question(string? authorization)
     {
         var reviewer = Open();
-        Assert.Null(await reviewer.AuthenticateAsync(authorization, CancellationToken.None));
-        Assert.Null(await reviewer.AuthenticateAsync("Bearer " + new string('x', 20_000), CancellationToken.None));
+        Assert.Null(await reviewer.AuthenticateAsync(authorization, Here, CancellationToken.None));
+        Assert.Null(await reviewer.AuthenticateAsync("Bearer " + new string('x', 20_000), Here, CancellationToken.None));
         Assert.Equal(0, _asked);
     }
 
@@ -188,8 +227,8 @@ public sealed class TokenReviewerTests : IDisposable
         return _answer(token).WaitAsync(cancellationToken);
     }, _metrics, _time, _log);
 
-    private static Task<Caller?> Ask(TokenReviewer reviewer, string token) =>
-        reviewer.AuthenticateAsync($"Bearer {token}", CancellationToken.None).AsTask().WaitAsync(Patience);
+    private static Task<Caller?> Ask(TokenReviewer reviewer, string token, string from = Here) =>
+        reviewer.AuthenticateAsync($"Bearer {token}", from, CancellationToken.None).AsTask().WaitAsync(Patience);
 
     private static async Task<Grpc.Core.Status> Refused(TokenReviewer reviewer, string token, StatusCode expected)
     {
