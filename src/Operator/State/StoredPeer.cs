@@ -45,6 +45,9 @@ internal sealed record StoredPeer
     /// <summary>Null: none, or none that can be read.</summary>
     public required WireGuardPeerStatus? Status { get; init; }
 
+    /// <summary>Whether more than the metadata could be read: what could not may be right later, in the same generation.</summary>
+    public bool IsReadable { get; private init; } = true;
+
     /// <summary>Whether it is the peer that the operator made for the node as it is now: one of the same name may have been there before.</summary>
     public bool IsOf(Node node) => Owner is { } owner && owner.Name == Name && owner.Uid == node.Metadata.Uid && node.Metadata.Name == Name;
 
@@ -73,7 +76,7 @@ internal sealed record StoredPeer
         };
 
         // status is written often, the spec seldom
-        if (before is not null && before.Uid == read.Uid && before.Generation == read.Generation && read.Generation > 0
+        if (before is { IsReadable: true } && before.Uid == read.Uid && before.Generation == read.Generation && read.Generation > 0
             && before.Owner is null == owner is null)
             return read with { Spec = before.Spec, Record = before.Record, Unusable = before.Unusable, Announcement = before.Announcement };
 
@@ -102,6 +105,7 @@ internal sealed record StoredPeer
         Announcement = null,
         Allocated = [],
         Status = null,
+        IsReadable = false,
     };
 
     private static Announcement? AnnouncedBy(WireGuardPeerSpec? spec, DateTimeOffset since, long generation) =>

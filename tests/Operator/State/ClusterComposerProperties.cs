@@ -77,7 +77,8 @@ public class ClusterComposerProperties
         private readonly Dictionary<string, StoredResource> _peers = new(StringComparer.Ordinal);
         private readonly HashSet<string> _unreadable = new(StringComparer.Ordinal); // kind and name
         private StoredResource? _mesh;
-        private StoredResource? _goodMesh;
+        private StoredResource? _goodMesh; // that was there after a change, and not only in the midst of one
+        private bool _isMeshGood;
         private PresharedKeySet _keys = PresharedKeySet.Empty;
         private int _version;
 
@@ -116,6 +117,8 @@ public class ClusterComposerProperties
                 }
             }
 
+            if (_mesh is not null && _isMeshGood)
+                _goodMesh = _mesh;
             return (nodes, peers);
         }
 
@@ -209,7 +212,7 @@ public class ClusterComposerProperties
                 spec["presharedKeySecretRef"] = new JsonObject { ["name"] = Pick("s", "t"), ["key"] = "k" };
             if (random.Next(3) == 0)
                 spec["endpoint"] = new JsonObject { ["host"] = "192.0.2.9", ["port"] = random.Next(1, 3) };
-            return spec;
+            return Parsed(spec);
         }
 
         private void ChangeMesh()
@@ -227,10 +230,9 @@ public class ClusterComposerProperties
             {
                 Kind = "WireGuardMesh",
                 Metadata = metadata,
-                Spec = new JsonObject { ["listenPort"] = isGood ? random.Next(1, 4) : -1, ["addressPools"] = new JsonArray(Pick("10.99.0.0/16", "10.98.0.0/16")) },
+                Spec = Parsed(new JsonObject { ["listenPort"] = isGood ? random.Next(1, 4) : -1, ["addressPools"] = new JsonArray(Pick("10.99.0.0/16", "10.98.0.0/16")) }),
             };
-            if (isGood)
-                _goodMesh = _mesh;
+            _isMeshGood = isGood;
         }
 
         private void ChangeKeys()
@@ -241,6 +243,9 @@ public class ClusterComposerProperties
                 random.Next(3) == 0 ? _keys.Values.Remove(reference) : _keys.Values.SetItem(reference, key),
                 random.Next(2) == 0 ? [] : ["Secret wgmesh/s: it cannot be read now"]);
         }
+
+        // as it comes from a server
+        private static JsonObject Parsed(JsonObject item) => JsonNode.Parse(item.ToJsonString())!.AsObject();
 
         private ObjectMeta Metadata(string name, ObjectMeta? known) => new()
         {
