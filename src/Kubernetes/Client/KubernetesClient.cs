@@ -72,6 +72,7 @@ public sealed class KubernetesClient : IDisposable
         where T : class, IKubernetesObject
     {
         var query = new QueryText();
+        query.Add("fieldSelector", options.FieldSelector);
         query.Add("limit", options.Limit > 0 ? $"{options.Limit}" : null);
         query.Add("continue", options.Continue);
         var request = new Request(HttpMethod.Get, Collection(type, options.Namespace), query.ToString());

@@ -6,6 +6,9 @@ public sealed record ListOptions
     /// <summary>Null: all namespaces, or a cluster-scoped kind.</summary>
     public string? Namespace { get; init; }
 
+    /// <summary>E.g. <c>metadata.name=default</c>; null: all.</summary>
+    public string? FieldSelector { get; init; }
+
     /// <summary>Objects in a page; 0: as many as there are.</summary>
     public int Limit { get; init; }
 
