@@ -148,7 +148,7 @@ public sealed class ReplicaTests : IAsyncLifetime
         one.FollowBlindly(one);
         two.FollowBlindly(one);
 
-        Assert.Equal(("", ""), (await one.StatusAsync(), await two.StatusAsync()));
+        Assert.Equal(("", ""), (await one.ConnectedAsync(), await two.ConnectedAsync()));
         Assert.Equal((1, 1), (one.Relayed, two.Relayed));
     }
 

@@ -116,7 +116,7 @@ public class AgentRegistryTests
         Assert.Equal([("b", LinkState.Up), ("c", LinkState.Up), ("late", LinkState.Down), ("later", LinkState.Down)], Links);
         var shown = StatusView.Of(new PublishedPlan(1, later, []), _agents.Agents.Value, new HashSet<string> { "a" });
         Assert.Equal(["b", "c", "late"], shown.Peers[0].Links.Select(link => link.Peer));
-        var tally = Operator.Reconciling.LinkTally.Of(later, _agents.Agents.Value);
+        var tally = Operator.Reconciling.LinkTally.Of(later, _agents.Agents.Value, DateTimeOffset.UtcNow);
         Assert.Equal((2, 1, 0, 1), (tally.Up, tally.Down, tally.Idle, tally["late"].Down));
     }
 

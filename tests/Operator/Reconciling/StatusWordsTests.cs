@@ -252,6 +252,7 @@ public sealed class StatusWordsTests
             Agents = _agents.ToImmutableDictionary(StringComparer.Ordinal),
             Now = _now,
             HaveAgentsHadTime = _haveAgentsHadTime,
+            Newcomers = new HashSet<string>(),
             ChangedIn = outcome => _changedIn.GetValueOrDefault(outcome.Name),
             Stored = name => _stored.GetValueOrDefault(name),
             StoredMesh = _storedMesh,
