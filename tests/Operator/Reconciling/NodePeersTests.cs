@@ -123,7 +123,7 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
         await server.CreateNodeAsync("a");
         await server.CreateAsync(KubernetesObjects.Peers, "empty", new JsonObject { ["nodeName"] = "a" });
         await server.WaitForPeerAsync("empty", peer => peer.Is("Accepted", "False", "Invalid"));
-        _operator.Connect("a", 1);
+        await _operator.ConnectAsync("a", 1);
         await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"]?.GetValue<string>() == Key(1).ToString());
         await KubernetesObjects.WaitAsync(() => _operator.Plan.HasPeer("a"), "the plan to have the node");
         Assert.Null(_operator.Plan.Nodes["a"].PinnedBy);
@@ -133,7 +133,7 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
     public async Task A_copy_of_a_nodes_peer_under_another_name_is_left_alone()
     {
         await server.CreateNodeAsync("a");
-        _operator.Connect("a", 1);
+        await _operator.ConnectAsync("a", 1);
         var made = await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
 
         var copy = made.DeepClone().AsObject();
@@ -154,7 +154,7 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
     public async Task An_endpoint_that_people_write_holds_until_the_agent_announces_one()
     {
         await server.CreateNodeAsync("a");
-        _operator.Connect("a", 1);
+        await _operator.ConnectAsync("a", 1);
         await server.WaitForPeerAsync("a", peer => peer["spec"]!["publicKey"] is not null);
         await server.PatchAsync($"{KubernetesObjects.Peers}/a", new JsonObject
         {
@@ -164,9 +164,9 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
             () => _operator.Plan.Peers.SingleOrDefault(peer => peer.Name == "a")?.Endpoint == "192.0.2.99:7000", "the endpoint to be planned with");
         await server.WaitForPeerAsync("a", peer => peer["spec"]!["endpoint"]?["port"]?.GetValue<int>() == 7000);
 
-        _operator.Connect("a", 1, "192.0.2.1:5000");
+        await _operator.ConnectAsync("a", 1, "192.0.2.1:5000");
         await server.WaitForPeerAsync("a", peer => peer["spec"]!["endpoint"]?["port"]?.GetValue<int>() == 5000);
-        _operator.Connect("a", 1);
+        await _operator.ConnectAsync("a", 1);
         await server.WaitForPeerAsync("a", peer => peer["spec"]!["endpoint"] is null);
     }
 
