@@ -66,7 +66,7 @@ public sealed class GatewayChoiceTests
         }
 
         Assert.Equal(["b", "c"], moves);
-        Assert.Equal("b", Choose("c", "idle idle gone")); // in vain, but its agent is there at least
+        Assert.Equal("a", Choose("c", "idle idle gone")); // in vain, but its agent is there at least
 
         // the device is there, and goes away again
         Assert.Equal("a", Choose(current, "up idle down"));
