@@ -170,7 +170,7 @@ public class CrdYamlTests
         string[] known =
         [
             "description", "type", "format", "default", "enum", "minimum", "maximum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "required", "properties",
-            "items", "additionalProperties", "minProperties", "maxProperties", "anyOf", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+            "items", "additionalProperties", "minProperties", "maxProperties", "anyOf", "x-kubernetes-list-type", "x-kubernetes-map-type", "x-kubernetes-list-map-keys",
         ];
         foreach (var definition in (int[])[0, 1])
             Check(Version(definition)["schema"]!["openAPIV3Schema"]!.AsObject());
