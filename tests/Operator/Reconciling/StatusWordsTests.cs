@@ -84,7 +84,7 @@ public sealed class StatusWordsTests
         _changedIn["laptop"] = Newest;
         AssertIs(Compose().Peers["laptop"], "Programmed", "True", "Programmed", "1 of 1 node has applied it.");
         _agents.Clear();
-        AssertIs(Compose().Peers["laptop"], "Programmed", "False", "NoAgents", "No agent is connected.");
+        AssertIs(Compose().Peers["laptop"], "Programmed", "False", "NoAgents", "No agent is connected that has a configuration.");
     }
 
     [Fact]
@@ -183,7 +183,7 @@ public sealed class StatusWordsTests
         Assert.Equal(before.Mesh!.LinksUp, early.Mesh!.LinksUp);
 
         _cluster = _cluster with { Peers = [_cluster.Peers[0] with { Generation = 5 }] };
-        AssertIs(Compose().Peers["laptop"], "Programmed", "False", "NoAgents", "No agent is connected.");
+        AssertIs(Compose().Peers["laptop"], "Programmed", "False", "NoAgents", "No agent is connected that has a configuration.");
 
         _haveAgentsHadTime = true;
         Assert.Equal("AgentNotConnected", Condition(Compose().Peers["a"], "Ready").Reason);
@@ -275,7 +275,7 @@ public sealed class StatusWordsTests
 
     private void Connect(string node, ulong revision, params LinkStatus[] links) => _agents[node] = new AgentStatus
     {
-        Hello = new CheckedHello(node, Key(1), [], "1.0", VersionSet.One),
+        Hello = new CheckedHello(node, _cluster.Announcements[node].PublicKey, [], "1.0", VersionSet.One),
         IsConnected = true,
         CurrentRevision = revision,
         Report = new AgentReport(revision, 1400, [], [.. links]),
