@@ -81,6 +81,13 @@ public sealed class WireGuardMeshSpec
     [Description("The version of the WireGuard protocol that links between nodes are to use. Leave it out to let every link use the newest that both its ends speak.")]
     public ProtocolSettings? Protocol { get; set; }
 
+    /// <summary>
+    /// Whether everything of the mesh is to be taken off the nodes, as before an uninstall. An agent that has done so stays so until its
+    /// process is started again.
+    /// </summary>
+    [Description("True takes the mesh off every node: interface, routes and CNI configuration; pods on its network lose it. A node takes part again when its agent is restarted after this is false.")]
+    public bool Released { get; set; }
+
     /// <summary>Prefixes of the cluster's pods: never given to an external peer.</summary>
     [Description("Address prefixes of the cluster's pods, in CIDR notation; never given to an external device.")]
     [MaxLength(256), CidrText]
@@ -144,6 +151,10 @@ public sealed class WireGuardMeshStatus
     /// <summary>Number of nodes in the mesh.</summary>
     [Description("The number of nodes in the mesh.")]
     public int? Nodes { get; set; }
+
+    /// <summary>Number of nodes from which everything of the mesh was taken off; null unless that was asked for.</summary>
+    [Description("The number of nodes that have released, while spec.released asks for it.")]
+    public int? ReleasedNodes { get; set; }
 
     /// <summary>Links with a live session.</summary>
     [Description("The number of links that have a live session.")]
