@@ -1,7 +1,7 @@
 namespace WgMesh.NodeAgent.Cni;
 
 /// <summary>The node's table of <see cref="MasqueradeRules"/>. No other table is ever touched. One caller at a time.</summary>
-internal sealed class Masquerade
+internal sealed class Masquerade(Nft nft)
 {
     // as composed, and as nft then showed it, which is another notation
     private (string Composed, string Shown)? _inForce;
@@ -17,7 +17,7 @@ internal sealed class Masquerade
         }
 
         _inForce = null;
-        var result = Nft.Run(composed, "-f", "-");
+        var result = nft.Run(composed, "-f", "-");
         if (!result.IsDone)
         {
             return $"masquerade: {result.Error}";
@@ -33,10 +33,10 @@ internal sealed class Masquerade
     {
         _inForce = null;
         // without nft, or with a kernel that has no tables, there is none
-        return Show() is null || Nft.Run("", ["delete", "table", .. Name]) is not { IsDone: false } failed ? null : $"masquerade: {failed.Error}";
+        return Show() is null || nft.Run("", ["delete", "table", .. Name]) is not { IsDone: false } failed ? null : $"masquerade: {failed.Error}";
     }
 
     private static string[] Name => MasqueradeRules.Table.Split(' ');
 
-    private static string? Show() => Nft.Run("", ["list", "table", .. Name]) is { IsDone: true } result ? result.Output : null;
+    private string? Show() => nft.Run("", ["list", "table", .. Name]) is { IsDone: true } result ? result.Output : null;
 }

@@ -5,38 +5,41 @@ using System.Text;
 
 namespace WgMesh.NodeAgent.Cni;
 
-/// <summary>Runs the program <c>nft</c>, for so long at most, and keeps so much of what it prints.</summary>
-internal static class Nft
+/// <summary>The program <c>nft</c>.</summary>
+/// <param name="program">Its path, or its name to be looked for where programs are.</param>
+/// <param name="limit">How long it may run; null: half a minute.</param>
+internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
 {
     private const int MaxOutput = 4 << 20;
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    private readonly TimeSpan _limit = limit ?? TimeSpan.FromSeconds(30);
 
     /// <summary>Runs it to its end in the calling thread's network namespace.</summary>
     /// <param name="input">Its standard input.</param>
-    internal static NftResult Run(string input, params string[] arguments)
+    internal NftResult Run(string input, params string[] arguments)
     {
         Process process;
         try
         {
-            process = Process.Start(new ProcessStartInfo("nft", arguments)
+            process = Process.Start(new ProcessStartInfo(program, arguments)
             {
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
             })!;
         }
-        catch (Win32Exception e)
+        catch (Win32Exception)
         {
-            return new(false, "", $"the program nft cannot be run ({e.Message}): install the package nftables, or run without --masquerade (cni.masquerade=false)");
+            return new(false, "", $"the program nft cannot be run: install the package nftables, or run without --masquerade (cni.masquerade=false)");
         }
 
         using (process)
         {
             var conversation = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError), WriteAsync(process.StandardInput, input));
-            if (!conversation.Wait(Limit) || !process.WaitForExit(Limit))
+            if (!conversation.Wait(_limit) || !process.WaitForExit(_limit))
             {
                 process.Kill(entireProcessTree: true);
-                return new(false, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {Limit.TotalSeconds:0} s"));
+                return new(false, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {_limit.TotalSeconds:0} s"));
             }
 
             var output = conversation.Result;

@@ -38,11 +38,12 @@ internal sealed record PodNetworkState(
 /// The node's pod network: the CNI configuration and its plugins, and the masquerading of what leaves the mesh. Works in the calling
 /// thread's network namespace. One caller at a time.
 /// </summary>
-internal sealed class PodNetwork(PodNetworkOptions options)
+/// <param name="nft">Null: the one that is installed.</param>
+internal sealed class PodNetwork(PodNetworkOptions options, Nft? nft = null)
 {
     private readonly ConfFolder? _conf = options.ConfFolder is { } folder ? new(folder) : null;
     private readonly PluginFolder _plugins = new(options.BinFolder, options.PluginFolder);
-    private readonly Masquerade _masquerade = new();
+    private readonly Masquerade _masquerade = new(nft ?? new Nft());
     private bool _applied;
 
     /// <summary>Whether pods can be started: the configuration is in place, and what it needs.</summary>
