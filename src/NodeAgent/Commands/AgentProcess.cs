@@ -31,8 +31,8 @@ internal static class AgentProcess
             }));
         var log = loggers.CreateLogger("wgmesh.agent");
         using var key = NodeKey.LoadOrCreate(options.StateFolder, log);
-        using var dataPlane = NodeDataPlane.Open(
-            new DeviceOptions { Name = options.Interface, Disabled = options.DisabledOffloads, Report = log.DeviceReported });
+        var device = new DeviceOptions { Name = options.Interface, Disabled = options.DisabledOffloads, Report = log.DeviceReported };
+        using var dataPlane = NodeDataPlane.Open(device);
         if (dataPlane.ApplyDevice(new() { PrivateKey = key }) is { } error)
         {
             throw new AgentException($"The device refuses the private key: {error.Message}");
@@ -61,6 +61,7 @@ internal static class AgentProcess
         await using var web = AgentEndpoints.Build(
             options.MetricsListen,
             options.Node,
+            device.PeerSeries,
             loggers,
             () =>
             {
