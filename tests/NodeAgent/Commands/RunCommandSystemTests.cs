@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using WgMesh.Engine.Device;
 using WgMesh.Engine.Protocol;
+using WgMesh.NodeAgent.Telemetry;
 using WgMesh.NodeAgent.Tests.Sync;
 using WgMesh.Rpc;
 using WgMesh.Tests.Shared;
@@ -109,6 +111,7 @@ public sealed class RunCommandSystemTests : IAsyncLifetime
         Assert.Contains("wgmesh_agent_config_revision{otel_scope_name=\"WgMesh.Agent\",otel_scope_version=\"0.1.0\"} 7", text, StringComparison.Ordinal);
         Assert.Contains("wgmesh_agent_build_info", text, StringComparison.Ordinal);
         Assert.Matches("wgmesh_peer_sent_packets_total\\{[^}]*peer=\"b\"[^}]*\\} [1-9]", text);
+        Assert.Empty(MetricsContract.Violations(text, MetricsDocument.Of(WireGuardDevice.MeterName, AgentMetrics.MeterName)));
         File.WriteAllText(_folder.File("metrics"), text);
         Assert.Equal("", NetNamespace.Command("sh", "-c", $"promtool check metrics < {_folder.File("metrics")} 2>&1").Trim());
         Assert.Equal("ok\n", _a.Exec("curl", "-fsS", "-m", "30", "http://127.0.0.1:9586/healthz"));

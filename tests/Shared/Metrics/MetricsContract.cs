@@ -13,13 +13,13 @@ internal static partial class MetricsContract
     /// <summary>Where the two differ, and what does not follow Prometheus' conventions, one sentence each.</summary>
     /// <param name="scrape">In text format 0.0.4.</param>
     /// <param name="documented">What the page says of the scopes that are scraped.</param>
-    /// <param name="meters">The meters' names.</param>
+    /// <param name="meters">The meters' names if they are in this process: what has measured nothing yet is looked for there.</param>
     /// <param name="isMeant">Whether a metric is to be there, by its name; left out: all are.</param>
     public static IReadOnlyList<string> Violations(
-        string scrape, IReadOnlyList<DocumentedMetric> documented, string[] meters, Func<string, bool>? isMeant = null)
+        string scrape, IReadOnlyList<DocumentedMetric> documented, string[]? meters = null, Func<string, bool>? isMeant = null)
     {
         var exposed = Exposition.Parse(scrape);
-        var instruments = Instruments(meters);
+        var instruments = meters is null ? null : Instruments(meters);
         var violations = new List<string>();
         violations.AddRange(documented.CountBy(row => row.Name).Where(entry => entry.Value > 1).Select(entry => $"{entry.Key} has several rows."));
         violations.AddRange(exposed.SelectMany(metric => documented.FirstOrDefault(row => row.Name == metric.Name) is { } row
@@ -32,7 +32,7 @@ internal static partial class MetricsContract
             {
                 violations.Add($"{row.Name} is in docs/metrics.md and not exposed; if that may be, its meaning says so: \"Appears with the first.\", \"Only with …\".");
             }
-            else if (!instruments.Contains(row.Name))
+            else if (instruments?.Contains(row.Name) == false)
             {
                 violations.Add($"{row.Name} is in docs/metrics.md, and no instrument is called that.");
             }
