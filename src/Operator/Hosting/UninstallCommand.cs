@@ -20,12 +20,11 @@ internal static class UninstallCommand
             HelpName = "FILE",
         };
         kubeconfig.AcceptExistingOnly();
-        var limit = new Option<TimeSpan>("--timeout")
+        var limit = new Option<TimeSpan?>("--timeout")
         {
-            Description = "How long nodes are waited for, such as 90s or 2m.",
+            Description = "How long nodes are waited for, such as 90s; 2m if left out.",
             HelpName = "TIME",
             CustomParser = ParseTime,
-            DefaultValueFactory = _ => DefaultLimit,
         };
         var command = new Command(
             "uninstall",
@@ -35,7 +34,7 @@ internal static class UninstallCommand
             limit,
         };
         command.SetAction((parsed, cancellationToken) => RunAsync(
-            parsed.GetValue(kubeconfig)?.FullName, parsed.GetValue(limit), parsed.InvocationConfiguration, cancellationToken));
+            parsed.GetValue(kubeconfig)?.FullName, parsed.GetValue(limit) ?? DefaultLimit, parsed.InvocationConfiguration, cancellationToken));
         return command;
     }
 
@@ -67,7 +66,7 @@ internal static class UninstallCommand
         }
     }
 
-    private static TimeSpan ParseTime(ArgumentResult argument)
+    private static TimeSpan? ParseTime(ArgumentResult argument)
     {
         var text = argument.Tokens[0].Value;
         var unit = text.Length == 0 ? default : text[^1] switch
@@ -82,6 +81,6 @@ internal static class UninstallCommand
             return unit * number;
 
         argument.AddError($"\"{text}\" is not a time from 1s to 1h, such as 90s or 2m.");
-        return default;
+        return null;
     }
 }

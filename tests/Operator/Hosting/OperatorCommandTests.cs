@@ -80,7 +80,7 @@ public sealed class OperatorCommandTests : IDisposable
         Assert.Empty(OperatorCommand.Create((_, _) => throw new InvalidOperationException("It ran.")).Parse("uninstall").Errors);
         var parsed = UninstallCommand.Create().Parse(["--timeout", text]);
         Assert.Empty(parsed.Errors);
-        Assert.Equal(TimeSpan.FromSeconds(seconds), parsed.GetValue<TimeSpan>("--timeout"));
+        Assert.Equal(TimeSpan.FromSeconds(seconds), parsed.GetValue<TimeSpan?>("--timeout"));
     }
 
     [Theory]
