@@ -22,12 +22,19 @@ internal static class FileFault
 
     /// <summary>Does something to a file.</summary>
     /// <returns>Null, or what went wrong.</returns>
-    internal static string? Try(string path, Action action)
+    internal static string? Try(string path, Action action) => Try(path, () =>
+    {
+        action();
+        return null;
+    });
+
+    /// <summary>Does something to a file that may find a fault itself.</summary>
+    /// <returns>Null, or what went wrong.</returns>
+    internal static string? Try(string path, Func<string?> action)
     {
         try
         {
-            action();
-            return null;
+            return action();
         }
         catch (Exception e) when (IsExpected(e))
         {
