@@ -23,7 +23,7 @@ if [[ -z $fast ]]; then
   [[ $(id -u) == 0 ]] || fail "namespaces and TUNs take root: sudo ./test.sh, or ./test.sh --fast"
   e2e/packages.sh wireguard-tools:wg iproute2:ip iputils-ping:ping tcpdump:tcpdump curl:curl prometheus:promtool \
     nodejs:node npm:npm util-linux:nsenter procps:sysctl qemu-system-x86:qemu-system-x86_64 busybox-static:busybox cpio:cpio \
-    kmod:depmod nftables:nft conntrack:conntrack etcd-server:etcd openssl:openssl
+    kmod:depmod nftables:nft iptables:iptables containernetworking-plugins:/usr/lib/cni/ptp conntrack:conntrack etcd-server:etcd openssl:openssl
   export SIMULATION_SEEDS=2000
   # without it the tests that need it fail, and say why
   if WGMESH_WIREGUARD_GO=$(e2e/wireguard-go.sh); then

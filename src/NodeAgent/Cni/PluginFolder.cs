@@ -63,18 +63,26 @@ internal sealed class PluginFolder(string folder, string source)
         return last is null ? faults : [last];
     }
 
-    private string? Install(string name)
+    private string? Install(string name) => FileFault.Try(PathOf(name), () =>
     {
         var (path, ours) = (PathOf(name), Path.Combine(source, name));
-        return FileFault.Try(path, () => AtomicFile.RemoveLeftovers(path)) ?? (File.Exists(path), File.Exists(ours)) switch
+        AtomicFile.RemoveLeftovers(path);
+        switch (File.Exists(path), File.Exists(ours))
         {
-            (true, _) when (File.GetUnixFileMode(path) & Execute) == 0 => $"cni: {path} cannot be executed: make it so (chmod 755), or remove it",
-            (true, true) when !_renewed => FileFault.Try(path, () => Renew(name, path, ours)),
-            (true, _) => null,
-            (false, true) => FileFault.Try(path, () => Put(name, ours, content => AtomicFile.TryCreate(path, content, RecordMode | Execute))),
-            (false, false) => $"cni: the plugin {name} is neither in {folder} nor in {source}: install the CNI reference plugins there (on Debian: the package containernetworking-plugins)",
-        };
-    }
+            case (true, _) when (File.GetUnixFileMode(path) & Execute) == 0:
+                return $"cni: {path} cannot be executed: make it so (chmod 755), or remove it";
+            case (true, true) when !_renewed:
+                Renew(name, path, ours);
+                return null;
+            case (true, _):
+                return null;
+            case (false, true):
+                Put(name, ours, content => AtomicFile.TryCreate(path, content, RecordMode | Execute));
+                return null;
+            default:
+                return $"cni: the plugin {name} is neither in {folder} nor in {source}: install the CNI reference plugins there (on Debian: the package containernetworking-plugins)";
+        }
+    });
 
     private void Renew(string name, string path, string ours)
     {
