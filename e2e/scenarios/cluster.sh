@@ -59,3 +59,12 @@ e2e/publish.sh
 CLUSTER_IMAGES=$(e2e/image.sh)
 version=$(sed -n 's|.*<Version>\(.*\)</Version>.*|\1|p' Directory.Build.props)
 ok "localhost/wgmesh:$version, $(($(stat -c %s "$CLUSTER_IMAGES/wgmesh.tar") / 1048576)) MiB"
+
+phase "A cluster from nothing: no pod network yet"
+mesh_bridge
+mesh_capture
+cluster_control_plane
+for i in 1 2 3; do cluster_node "$i"; cluster_boot "$i"; done
+registered() { [[ $(kubectl get nodes -o name | wc -l) == 3 ]]; }
+wait_for 120 "three nodes have registered" registered
+kubectl get nodes -o wide | sed 's/^/   /'
