@@ -82,3 +82,10 @@ api_up() {
   api_start_server
   wait_for 120 "kube-apiserver is ready" api_ready
 }
+
+# what objects say
+field() { kubectl get "$1" "$2" -o "jsonpath=$3"; } # KIND NAME JSONPATH
+condition() { field "$1" "$2" "{.status.conditions[?(@.type==\"$3\")].$4}"; } # KIND NAME TYPE status|reason|message
+is() { [[ $("${@:2}") == "$1" ]]; } # VALUE COMMAND...
+says() { [[ $("${@:2}") =~ $1 ]]; } # PATTERN COMMAND...
+ready() { is True condition wgp "$1" Ready status; } # PEER

@@ -96,14 +96,14 @@ pod_images() {
   local root=$work/busybox
   root_of "$root"
   take_busybox "$root"
-  image_of pause:1 "$root" --cmd '["sleep", "2147483647"]'
+  image_of pause:1 "$root" --env PATH=/bin --cmd '["sleep", "2147483647"]'
   mkdir -p "$root/www/cgi-bin"
   hello='#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\n'
   printf '%becho "$HOSTNAME sees $REMOTE_ADDR"\n' "$hello" >"$root/www/cgi-bin/who"
   # an answer that goes on: a number, five times a second
   printf '%bi=0; while echo $i; do i=$((i + 1)); sleep 0.2; done\n' "$hello" >"$root/www/cgi-bin/count"
   chmod +x "$root"/www/cgi-bin/*
-  image_of tools:1 "$root" --cmd '["httpd", "-f", "-p", "8080", "-h", "/www"]'
+  image_of tools:1 "$root" --env PATH=/bin --cmd '["httpd", "-f", "-p", "8080", "-h", "/www"]'
 }
 
 build() {

@@ -64,11 +64,6 @@ start_agent() { # N
 
 leader() { local holder; holder=$(kubectl -n wgmesh get lease wgmesh-operator -o 'jsonpath={.spec.holderIdentity}'); echo "${holder%%_*}"; }
 leads() { [[ $(leader) == "$1" ]]; }
-field() { kubectl get "$1" "$2" -o "jsonpath=$3"; } # KIND NAME JSONPATH
-condition() { field "$1" "$2" "{.status.conditions[?(@.type==\"$3\")].$4}"; } # KIND NAME TYPE status|reason|message
-is() { [[ $("${@:2}") == "$1" ]]; } # VALUE COMMAND...
-says() { [[ $("${@:2}") =~ $1 ]]; } # PATTERN COMMAND...
-ready() { is True condition wgp "$1" Ready status; } # PEER
 programmed() { is True condition wgp "$1" Programmed status; } # PEER
 node_has() { mesh_wg "node$1" show wgmesh0 allowed-ips | grep -qF "$2"; } # N PREFIX
 everywhere() { local i; for i in 1 2 3; do node_has "$i" "$1" || return 1; done; } # PREFIX
