@@ -28,7 +28,8 @@ image() { buildah --root "$work/storage" --runroot "$work/run" --storage-driver 
 # a root file system with folders as distributions have them, and a user for programs that need no rights: root_of FOLDER
 root_of() {
   local name
-  mkdir -p "$1"/{usr/bin,usr/sbin,usr/lib,usr/lib64,etc,root,var/tmp,tmp}
+  mkdir -p "$1"/{usr/bin,usr/sbin,usr/lib,usr/lib64,etc,root,run,var/tmp,tmp}
+  ln -s /run "$1/var/run"
   for name in bin sbin lib lib64; do ln -s "usr/$name" "$1/$name"; done
   chmod 1777 "$1/tmp" "$1/var/tmp"
   printf 'root:x:0:0:root:/root:/bin/sh\napp:x:1654:1654::/home/app:/bin/false\nnobody:x:65534:65534::/:/bin/false\n' >"$1/etc/passwd"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The first process of a node, started by cluster_boot (nodes.sh) in namespaces that are the node's: gives it folders of its own and starts
 # what a node runs. What it prints is the kubelet's log.
-# usage: node.sh NAME ADDRESS HOME IMAGES PROGRAMS CGROUP POD-CIDRS GATES
+# usage: node.sh NAME ADDRESS HOME IMAGES PROGRAMS POD-CIDRS GATES
 set -euo pipefail
-name=$1 address=$2 home=$3 images=$4 programs=$5 cgroup=$6 pods=$7 gates=$8
+name=$1 address=$2 home=$3 images=$4 programs=$5 pods=$6 gates=$7
 trap 'exit 0' TERM
 
 hostname "$name"
@@ -26,5 +26,5 @@ done
   --healthz-bind-address=127.0.0.1:10256 --metrics-bind-address=127.0.0.1:10249 --oom-score-adj=0 --conntrack-max-per-core=0 \
   --conntrack-tcp-timeout-established=0 --conntrack-tcp-timeout-close-wait=0 $gates >/var/log/kube-proxy.log 2>&1 &
 /opt/kubernetes/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/etc/kubernetes/kubelet.yaml --hostname-override="$name" --node-ip="$address" \
-  --container-runtime=remote --container-runtime-endpoint=unix:///run/containerd/containerd.sock --cgroup-root="$cgroup" &
+  --container-runtime=remote --container-runtime-endpoint=unix:///run/containerd/containerd.sock &
 wait

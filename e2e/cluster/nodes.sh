@@ -71,10 +71,11 @@ T
 
 # powers it on: cluster_boot N
 cluster_boot() {
-  local name=node$1 outer first=''
+  local name=node$1 outer first='' gates
+  gates=$(api_gates) # not in the line below: it would be the first child
   # nsenter rather than `ip netns exec`, which mounts another /sys, without the cgroups; slave: what is unmounted outside is not held in here
   nsenter --net="/run/netns/$mesh_name-$name" unshare -m -u -p --fork --mount-proc --kill-child --propagation slave \
-    bash e2e/cluster/node.sh "$name" "$mesh_ipv4.$1" "$MESH/node$1" "$CLUSTER_IMAGES" "$WGMESH_KUBERNETES" "/$mesh_name-$name" "$cluster_pods" "$(api_gates)" \
+    bash e2e/cluster/node.sh "$name" "$mesh_ipv4.$1" "$MESH/node$1" "$CLUSTER_IMAGES" "$WGMESH_KUBERNETES" "$cluster_pods" "$gates" \
     >>"$MESH/log/$name.log" 2>&1 </dev/null &
   outer=$!
   disown $outer
@@ -98,7 +99,7 @@ node_of() { local name; name=$(kubectl -n "$1" get pod "$2" -o 'jsonpath={.spec.
 pod_net() {
   local id net
   for id in $(on_node "$1" ctr -n k8s.io containers ls -q \
-    "labels.io.kubernetes.pod.namespace==${3:-default},labels.io.kubernetes.pod.name==$2,labels.io.cri-containerd.kind==sandbox"); do
+    "labels.\"io.kubernetes.pod.namespace\"==${3:-default},labels.\"io.kubernetes.pod.name\"==$2,labels.\"io.cri-containerd.kind\"==sandbox"); do
     net=$(on_node "$1" ctr -n k8s.io containers info "$id" | grep -o 'netns/cni-[0-9a-f-]*' | head -1)
     net=/proc/$(<"$MESH/pids/node$1")/root/run/$net
     [[ -f $net ]] && echo "$net" && return
@@ -128,11 +129,9 @@ cluster_claim() {
 cluster_down() {
   [[ -s $MESH/sysctls ]] && sysctl -qp "$MESH/sysctls"
   mesh_down
-  local folder
-  # of every node's containers; those of what has ended just now take a moment
+  # of the containers; only what is empty goes, and those that have ended just now take a moment
   for _ in {1..50}; do
-    folder=$(find /sys/fs/cgroup -depth -type d -path "*/$mesh_name-node*" -print -exec rmdir {} + 2>/dev/null) || true
-    [[ -z $folder ]] && break
+    find /sys/fs/cgroup -depth -type d -path '*/k8s.io*' -exec rmdir {} + 2>/dev/null && break
     sleep 0.1
   done
 }

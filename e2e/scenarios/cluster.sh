@@ -155,8 +155,8 @@ page() { curl -fsS -g -m 10 "http://$1/cgi-bin/${2:-who}"; }
 for i in 1 2 3; do wait_for 60 "node$i -> web$((i % 3 + 1))" in_ns "node$i" ping -n -q -c 1 -W 2 "${pod4[$((i % 3 + 1))]}"; done
 export -f page
 in_pod_page() { in_pod "$1" "web$1" bash -c 'page "$1"' - "$2"; } # N HOST
-wait_for 60 "web1 is seen under its own address by web2" says "web2 sees .*${pod4[1]}\$" in_pod_page 1 "${pod4[2]}:8080"
-wait_for 60 "also over IPv6" says "web2 sees .*${pod6[1]}" in_pod_page 1 "[${pod6[2]}]:8080"
+wait_for 60 "web1 is seen under its own address by web2" says "web2 sees .*:${pod4[1]}]" in_pod_page 1 "${pod4[2]}:8080"
+wait_for 60 "also over IPv6" says "web2 sees .${pod6[1]}]" in_pod_page 1 "[${pod6[2]}]:8080"
 says web3 kubectl exec web1 -- wget -qO- "http://${pod4[3]}:8080/cgi-bin/who" || fail "kubectl exec does not reach web3"
 ok "so says kubectl exec"
 
@@ -186,8 +186,8 @@ ip -n wgc-net addr add 198.51.100.1/32 dev lo
 ip -n wgc-net addr add 2001:db8:51::1/128 dev lo nodad
 mesh_start outside net busybox httpd -f -p 8080 -h "$MESH/www"
 for i in 1 2 3; do
-  wait_for 60 "web$i is 10.124.0.$i there" says "outside sees .*10\.124\.0\.$i\$" in_pod_page "$i" 198.51.100.1:8080
-  wait_for 60 "web$i is fd00:124::$i there" says "outside sees .*fd00:124.*:$i" in_pod_page "$i" "[2001:db8:51::1]:8080"
+  wait_for 60 "web$i is 10.124.0.$i there" says "outside sees .*10\.124\.0\.$i]" in_pod_page "$i" 198.51.100.1:8080
+  wait_for 60 "web$i is fd00:124::$i there" says "outside sees .fd00:124::$i]" in_pod_page "$i" "[2001:db8:51::1]:8080"
 done
 
 phase "A laptop joins by kubectl apply"
