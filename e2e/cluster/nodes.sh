@@ -89,6 +89,14 @@ cluster_boot() {
 # cuts its power: cluster_halt N
 cluster_halt() { mesh_kill "node$1" KILL; }
 
+# and takes it away, with its disk and its place in the network
+cluster_scrap() { # N
+  cluster_halt "$1"
+  ip -n "$mesh_name-net" link del "v-node$1"
+  ip netns del "$mesh_name-node$1"
+  rm -rf "$MESH/node$1"
+}
+
 # a program on a node, in all of its namespaces: on_node N PROGRAM ARGS...
 on_node() { local i=$1; shift; nsenter -t "$(<"$MESH/pids/node$i")" -m -u -n -p "$@"; }
 

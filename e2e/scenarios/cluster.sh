@@ -80,17 +80,18 @@ left_on() { # N
 }
 
 phase "Pods wait for a pod network"
-for i in 1 2 3; do
+web_pod() { # N, on that node
   kubectl apply -f - <<Y
 apiVersion: v1
 kind: Pod
-metadata: {name: web$i, labels: {app: web}}
+metadata: {name: web$1, labels: {app: web}}
 spec:
-  nodeSelector: {kubernetes.io/hostname: node$i}
+  nodeSelector: {kubernetes.io/hostname: node$1}
   terminationGracePeriodSeconds: 1
   containers: [{name: web, image: "localhost/tools:1"}]
 Y
-done
+}
+for i in 1 2 3; do web_pod "$i"; done
 kubectl apply -f - <<'Y'
 apiVersion: v1
 kind: Service
@@ -271,3 +272,102 @@ rolled
 wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
 traffic_ends "kill -9 and a deleted pod" 90
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
+
+# what a node's agent cannot do is in the condition of its peer and in an event on the Node
+faulty() { says "$2" condition wgp "$1" Ready message; } # NODE PATTERN
+told() { says "$2" kubectl get events --field-selector "involvedObject.kind=Node,involvedObject.name=$1" -o 'jsonpath={.items[*].message}'; } # NODE PATTERN
+
+phase "A foreign network configuration comes before ours on node2"
+echo '{"cniVersion": "1.0.0", "name": "other", "plugins": [{"type": "loopback"}]}' | on_node 2 tee /etc/cni/net.d/05-other.conflist >/dev/null
+wait_for 120 "the status of node2 names it" faulty node2 '05-other.conflist'
+wait_for 60 "an event on node2, too" told node2 '05-other.conflist'
+note "$(condition wgp node2 Ready message)"
+on_node 2 test -f /etc/cni/net.d/05-other.conflist || fail "somebody else's file was removed"
+for i in 1 3; do ready "node$i" || fail "node$i is not Ready"; done
+wait_for 60 "pods on node2 are reached as before" reaches 1 "${pod4[2]}"
+on_node 2 rm /etc/cni/net.d/05-other.conflist
+wait_for 120 "it is gone: WireGuardPeer node2 is Ready" ready node2
+
+phase "A CNI folder that is read-only on node3"
+on_node 3 bash -c 'mount --bind /etc/cni/net.d /etc/cni/net.d && rm /etc/cni/net.d/* && mount -o remount,ro,bind /etc/cni/net.d'
+agent_pod() { kubectl -n wgmesh get pods --field-selector "spec.nodeName=node$1" -o name | grep '^pod/wgmesh-agent-'; }
+kubectl -n wgmesh delete "$(agent_pod 3)" >/dev/null # a container has the folder as it was when it started
+wait_for 120 "the status of node3 says so" faulty node3 'read-only'
+wait_for 60 "an event on node3, too" told node3 'read-only'
+note "$(condition wgp node3 Ready message)"
+wait_for 60 "pods on node3 are reached as before" reaches 1 "${pod4[3]}"
+for i in 1 2; do ready "node$i" || fail "node$i is not Ready"; done
+on_node 3 umount /etc/cni/net.d
+kubectl -n wgmesh delete "$(agent_pod 3)" >/dev/null
+wait_for 120 "it can be written again: WireGuardPeer node3 is Ready" ready node3
+wait_for 60 "the network configuration is back" on_node 3 test -s /etc/cni/net.d/10-wgmesh.conflist
+
+phase "An image that cannot be pulled"
+chart upgrade wgmesh deploy/helm/wgmesh --reuse-values --set image.tag=0.0.0 >/dev/null
+pull_fails() { says 'ErrImagePull|ImagePullBackOff' kubectl -n wgmesh get pods; }
+wait_for 120 "kubectl get pods says so" pull_fails
+kubectl -n wgmesh get pods | sed 's/^/   /'
+operators_left() { kubectl -n wgmesh get deployment wgmesh-operator -o 'jsonpath={.status.availableReplicas}'; }
+is 1 operators_left || fail "$(operators_left) operators are available"
+ok "an operator and all agents but one go on"
+chart rollback wgmesh >/dev/null
+rolled
+for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
+wait_for 60 "web1 -> web3" reaches 1 "${pod4[3]}"
+
+phase "The API server goes away during an upgrade"
+chart upgrade wgmesh deploy/helm/wgmesh --reuse-values --set agent.peerSeries=50 >/dev/null
+mesh_kill apiserver KILL
+for i in 1 2; do wait_for 60 "web$i -> web$((i + 1))" reaches "$i" "${pod4[$((i + 1))]}"; done
+api_start_server
+wait_for 120 "kube-apiserver is back" api_ready
+rolled
+for i in 1 2 3; do
+  says '--peer-series.?50' on_node "$i" bash -c "tr '\0' ' ' </proc/$(agent_process "$i")/cmdline" || fail "the agent on node$i runs without the new value"
+  wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"
+done
+
+phase "A node is removed, and another of its name comes"
+before=$(field wgp node3 '{.metadata.uid} {.spec.publicKey}')
+cluster_scrap 3
+kubectl delete node node3 >/dev/null
+forgotten() { ! kubectl get wgp node3 && ! in_ns node1 ip -o route show dev wgmesh0 | grep -qF "${pod4[3]%.*}."; }
+wait_for 60 "its WireGuardPeer is gone, and node1 leads nothing to it" forgotten
+wait_for 60 "web1 -> web2" reaches 1 "${pod4[2]}"
+cluster_node 3
+cluster_boot 3
+wait_for 180 "node3 is Ready" node_ready 3
+wait_for 60 "WireGuardPeer node3 is Ready" ready node3
+after=$(field wgp node3 '{.metadata.uid} {.spec.publicKey}')
+[[ ${before% *} != "${after% *}" && ${before#* } != "${after#* }" ]] || fail "it is the old object or has the old key"
+kubectl delete pod web3 --force --grace-period=0 --ignore-not-found >/dev/null 2>&1
+web_pod 3
+kubectl wait pod/web3 --for=condition=Ready --timeout=120s >/dev/null
+addresses
+note "its pods have ${pod4[3]} and ${pod6[3]} now"
+for i in 1 2; do
+  wait_for 60 "web$i -> web3" reaches "$i" "${pod4[3]}"
+  wait_for 60 "web3 -> web$i" reaches 3 "${pod6[$i]}"
+done
+for i in 1 2 3; do wait_for 60 "laptop -> web$i" mesh_ping ext "${pod4[$i]}"; done
+
+phase "helm uninstall, with pods that go on speaking"
+for i in 1 2 3; do pod_start "speaks$i" "$i" "web$i" ping -n -q -i 0.2 "${pod4[$((i % 3 + 1))]}"; done
+chart uninstall wgmesh --wait --timeout 5m | sed 's/^/   | /'
+left() { kubectl -n wgmesh get all,configmaps,secrets,leases --ignore-not-found -o name | grep -vE 'token|kube-root-ca|serviceaccount/default'; }
+gone() { ! left; }
+wait_for 120 "nothing is left in its namespace" gone
+for i in 1 2 3; do
+  left_on "$i" >"$MESH/after$i"
+  diff "$MESH/before$i" "$MESH/after$i" >&2 || fail "node$i is not as it was before the install"
+done
+ok "every node's interfaces, addresses, routes, rules, nftables and CNI folders are as they were"
+kubectl get crd wireguardpeers.wgmesh.io >/dev/null || fail "the definitions went, and all peers with them"
+reaches 1 "${pod4[2]}" && fail "web1 reaches web2 without a mesh"
+for i in 1 2 3; do mesh_kill "speaks$i" INT; done
+for i in 1 2 3; do kubectl delete pod "web$i" --timeout=120s; done
+
+phase "What crossed the underlay"
+mesh_captured 500
+note "took $SECONDS s in all"
+printf '\n%sall of it holds%s\n' "$green" "$plain"
