@@ -92,7 +92,7 @@ configMap: {name: wgmesh-ca}
 {{/* What a schema cannot say. */}}
 {{- define "wgmesh.check" -}}
 {{- with .Values }}
-{{- $ports := list .operator.port .metrics.operatorPort .metrics.agentPort }}
+{{- $ports := list (int .operator.port) (int .metrics.operatorPort) (int .metrics.agentPort) }}
 {{- if ne (len (uniq $ports)) 3 }}
 {{- fail "operator.port, metrics.operatorPort and metrics.agentPort are ports of the same nodes: give each another number" }}
 {{- end }}
