@@ -101,7 +101,8 @@ kubectl version 2>/dev/null | sed 's/^/   /'
 step "Definitions, rights, settings and three nodes"
 "$BIN/kubectl-wgmesh" crds --kubernetes-version 1.20 | kubectl apply -f -
 kubectl wait --for=condition=Established crd/wireguardpeers.wgmesh.io crd/wireguardmeshes.wgmesh.io --timeout=60s >/dev/null
-kubectl apply -f e2e/kubernetes/rbac.yaml >/dev/null
+kubectl create namespace wgmesh >/dev/null
+"${WGMESH_KUBECTL%/*}/helm" template wgmesh deploy/helm/wgmesh --namespace wgmesh --show-only templates/rbac.yaml | kubectl apply -f - >/dev/null
 served() { kubectl get wgp,wgm; }
 wait_for 60 "the resources are served" served
 kubectl apply -f "$MESH/manifests" # WireGuardMesh and Nodes: the very files that the operator reads without Kubernetes
