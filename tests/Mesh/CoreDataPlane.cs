@@ -31,6 +31,8 @@ internal sealed class CoreDataPlane : IDataPlane, IDisposable
 
     public uint PodAddress { get; }
 
+    public bool? PodsReady => null;
+
     public PublicKey PublicKey => _core.Identity!.PublicKey;
 
     /// <summary>The version of the session with a peer; 0: there is none.</summary>
@@ -81,6 +83,10 @@ internal sealed class CoreDataPlane : IDataPlane, IDisposable
     }
 
     public IReadOnlyList<string> ApplyHost(DesiredState desired) => [];
+
+    public IReadOnlyList<string> ApplyPods(DesiredState desired) => [];
+
+    public IReadOnlyList<string> Release() => [];
 
     public void Dispose() => _metrics.Dispose();
 

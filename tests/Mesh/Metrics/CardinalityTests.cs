@@ -91,7 +91,7 @@ public sealed class CardinalityTests(ITestOutputHelper output) : IAsyncLifetime
     private async Task StartAsync(int peerSeries)
     {
         _metrics = new DeviceMetrics("wgmesh0", _host.Core, new OffloadSwitches(null), peerSeries);
-        _web = AgentEndpoints.Build(new IPEndPoint(IPAddress.Loopback, 0), "a", peerSeries, NullLoggerFactory.Instance, () => throw new NotSupportedException());
+        _web = AgentEndpoints.Build(new IPEndPoint(IPAddress.Loopback, 0), "a", null, peerSeries, NullLoggerFactory.Instance, () => throw new NotSupportedException());
         await _web.StartAsync();
     }
 

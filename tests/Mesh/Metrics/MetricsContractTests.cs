@@ -59,7 +59,7 @@ public sealed partial class MetricsContractTests : IAsyncLifetime
     public async Task The_agents_metrics_are_those_of_the_page()
     {
         await using var web = AgentEndpoints.Build(
-            new IPEndPoint(IPAddress.Loopback, 0), "a", new DeviceOptions { Name = "" }.PeerSeries, NullLoggerFactory.Instance, () => throw new NotSupportedException());
+            new IPEndPoint(IPAddress.Loopback, 0), "a", null, new DeviceOptions { Name = "" }.PeerSeries, NullLoggerFactory.Instance, () => throw new NotSupportedException());
         await web.StartAsync();
         await RunMeshAsync();
 
