@@ -40,6 +40,15 @@ mesh_claim() {
   echo $$ >"$MESH/owner"
 }
 
+# takes down what was left running, and not what another script is still at work with
+mesh_take_down() {
+  [[ $(id -u) == 0 ]] || fail "it takes root"
+  local owner
+  owner=$(cat "$MESH/owner" 2>/dev/null) || true
+  [[ -z $owner || ! -d /proc/$owner ]] || fail "process $owner is at work with the mesh in $MESH, and takes it down at its end"
+  (set +e; mesh_down)
+}
+
 mesh_underlay() {
   mkdir -p "$MESH"/{manifests,operator,log,tokens,pids}
   chmod 700 "$MESH" "$MESH/tokens"
