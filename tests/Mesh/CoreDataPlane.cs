@@ -29,6 +29,8 @@ internal sealed class CoreDataPlane : IDataPlane
 
     public uint PodAddress { get; }
 
+    public bool? PodsReady => null;
+
     public PublicKey PublicKey => _core.Identity!.PublicKey;
 
     /// <summary>The version of the session with a peer; 0: there is none.</summary>
@@ -75,6 +77,10 @@ internal sealed class CoreDataPlane : IDataPlane
     }
 
     public IReadOnlyList<string> ApplyHost(DesiredState desired) => [];
+
+    public IReadOnlyList<string> ApplyPods(DesiredState desired) => [];
+
+    public IReadOnlyList<string> Release() => [];
 
     // what follows is called under the wire's lock
 

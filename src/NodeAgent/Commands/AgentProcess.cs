@@ -1,17 +1,10 @@
-using System.Net;
-using System.Net.Sockets;
-using Google.Protobuf;
-using WgMesh.Engine.Device;
-using WgMesh.Engine.Uapi;
-using WgMesh.NodeAgent.DataPlane;
+using WgMesh.NodeAgent.Handover;
 using WgMesh.NodeAgent.Identity;
-using WgMesh.NodeAgent.Sync;
 using WgMesh.NodeAgent.Telemetry;
-using WgMesh.Rpc;
 
 namespace WgMesh.NodeAgent.Commands;
 
-/// <summary>The agent of a node, from start to end. Tunnels first: whatever else there is to start waits for them.</summary>
+/// <summary>The process of <c>wgmesh-agent run</c>: the agent of a node for as long as no other one takes its place, and whenever that one is gone.</summary>
 internal static class AgentProcess
 {
     /// <summary>Runs until cancelled.</summary>
@@ -30,108 +23,45 @@ internal static class AgentProcess
                 console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
             }));
         var log = loggers.CreateLogger("wgmesh.agent");
-        using var key = NodeKey.LoadOrCreate(options.StateFolder, log);
-        using var dataPlane = NodeDataPlane.Open(
-            new DeviceOptions { Name = options.Interface, Disabled = options.DisabledOffloads, Report = log.DeviceReported });
-        if (dataPlane.ApplyDevice(new() { PrivateKey = key }) is { } error)
+        var runFolder = options.Pods.RunFolder;
+        if (!PrivateFile.SecureFolder(runFolder))
         {
-            throw new AgentException($"The device refuses the private key: {error.Message}");
+            log.ModeRepaired(runFolder, "0700");
         }
 
-        var hello = Hello(options, dataPlane);
-        log.Starting(AgentVersion.Text, options.Node, hello.PublicKey.ToBase64());
-
-        var time = TimeProvider.System;
-        var status = new AgentStatus();
-        using var metrics = new AgentMetrics(status);
-        var applier = new ConfigApplier(
-            options.Node,
-            key,
-            dataPlane,
-            new NameResolver(Dns.GetHostAddressesAsync, time, log),
-            [.. options.Operators.Select(o => o.IdnHost.Trim('[', ']'))],
-            new ConfigCache(options.StateFolder, options.Node, log),
-            status,
-            metrics,
-            time,
-            log);
-        applier.ApplyCache();
-
-        await using var uapi = ServeUapi(options.Interface, dataPlane, log);
-        await using var web = AgentEndpoints.Build(
-            options.MetricsListen,
-            options.Node,
-            loggers,
-            () =>
+        // Before all else is opened: of a process that is killed the kernel closes last what was opened first, so whoever gets the lock then
+        // finds interface and port free.
+        var tenure = Tenure.TryBegin(runFolder);
+        try
+        {
+            using var key = NodeKey.LoadOrCreate(options.StateFolder, log);
+            var agent = new ActiveAgent(options, key, loggers, log);
+            if (tenure is null)
             {
-                using var snapshot = dataPlane.Snapshot();
-                return Readiness.Of(options.Node, status.Current, snapshot);
-            });
-        var link = new OperatorLink(
-            hello,
-            options.Operators,
-            new OperatorCredentials(options.CaFile, options.TokenFile),
-            applier,
-            dataPlane,
-            status,
-            metrics,
-            Random.Shared,
-            time,
-            log);
+                log.AskingForDataPlane();
+            }
 
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        Task[] running = [StartWebAsync(web, options.MetricsListen, end.Token), applier.RunAsync(end.Token), link.RunAsync(end.Token), dataPlane.Ended];
-        var first = await Task.WhenAny(running);
-        log.Stopping();
-        await end.CancelAsync();
-        await Task.WhenAll(running[..^1]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!stop.IsCancellationRequested)
-        {
-            await first;
-            throw new AgentException($"The interface {options.Interface} was deleted.");
+            var succession = new Succession(runFolder, TimeProvider.System, log);
+            for (var ask = true; ; ask = false)
+            {
+                tenure ??= await succession.TakeAsync(ask, stop);
+                tenure.LeaveNothing = await agent.RunAsync(tenure.Asked, stop);
+                await tenure.DisposeAsync();
+                tenure = null;
+                stop.ThrowIfCancellationRequested();
+                log.StoodDown();
+            }
         }
-
-        return 0;
-    }
-
-    private static async Task StartWebAsync(WebApplication web, IPEndPoint listen, CancellationToken stop)
-    {
-        try
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            await web.StartAsync(stop);
+            return 0;
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        finally
         {
-            throw new AgentException($"--metrics-listen: {listen} cannot be listened on: {e.Message}", e);
+            if (tenure is not null)
+            {
+                await tenure.DisposeAsync();
+            }
         }
-
-        await Task.Delay(Timeout.Infinite, stop);
-    }
-
-    // `wg show` is a convenience here, and its socket's folder may be shared with others: no reason to have no tunnels
-    private static UapiServer? ServeUapi(string name, NodeDataPlane dataPlane, ILogger log)
-    {
-        try
-        {
-            return UapiServer.Start(name, dataPlane.ApplyDevice, dataPlane.Snapshot, log.UapiRefused);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            log.UapiNotServed(e.Message);
-            return null;
-        }
-    }
-
-    private static Hello Hello(RunOptions options, NodeDataPlane dataPlane)
-    {
-        using var snapshot = dataPlane.Snapshot();
-        return new()
-        {
-            Node = options.Node,
-            PublicKey = ByteString.CopyFrom(snapshot.PublicKey!.Value.ToArray()),
-            Endpoints = { options.AdvertisedEndpoints.Select(e => e.ToString()) },
-            AgentVersion = AgentVersion.Text,
-            ProtocolVersions = { snapshot.ProtocolVersions },
-        };
     }
 }

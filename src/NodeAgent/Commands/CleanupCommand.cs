@@ -1,38 +1,72 @@
 using System.CommandLine;
 using WgMesh.Engine.Linux.Netlink;
+using WgMesh.NodeAgent.Cni;
+using WgMesh.NodeAgent.Handover;
 using WgMesh.NodeAgent.Host;
+using WgMesh.NodeAgent.Identity;
+using WgMesh.NodeAgent.Sync;
 
 namespace WgMesh.NodeAgent.Commands;
 
-/// <summary><c>wgmesh-agent cleanup</c>: leaves a host as if there had never been an agent, but for its state folder.</summary>
+/// <summary><c>wgmesh-agent cleanup</c>: leaves a host as if there had never been an agent, but for the key.</summary>
 internal static class CleanupCommand
 {
     internal static Command Create()
     {
-        var @interface = new Option<string>("--interface")
+        var @interface = InterfaceName.Option();
+        var state = FolderOptions.State();
+        var run = FolderOptions.Run();
+        var cniConf = FolderOptions.CniConf("Folder in which the container runtime looks for CNI configurations.", "/etc/cni/net.d");
+        var cniBin = FolderOptions.CniBin();
+        var command = new Command(
+            "cleanup",
+            "Takes everything of WgMesh off this host: interface, routes, pod network, and what is kept on disk. Only the private key stays: with it "
+            + "the node is the same again when an agent is started. Pods that the mesh connected are cut off.")
         {
-            Description = "Name of the tunnel interface.",
-            HelpName = "NAME",
-            DefaultValueFactory = _ => InterfaceName.Default,
+            @interface, state, run, cniConf, cniBin,
         };
-        @interface.Validators.Add(InterfaceName.Validate);
-        var command = new Command("cleanup", "Removes the interface and every route of WgMesh from this host. The key and the cached configuration stay.")
-        {
-            @interface,
-        };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(@interface)));
+        command.SetAction(parsed => Run(
+            parsed.GetRequiredValue(@interface),
+            parsed.GetRequiredValue(state),
+            new PodNetworkOptions
+            {
+                ConfFolder = parsed.GetValue(cniConf),
+                BinFolder = parsed.GetRequiredValue(cniBin),
+                RunFolder = parsed.GetRequiredValue(run),
+                Masquerade = true,
+            }));
         return command;
     }
 
-    private static int Run(string name)
+    private static int Run(string @interface, string stateFolder, PodNetworkOptions options)
     {
-        using var netlink = RouteNetlink.Open();
-        var faults = new HostNetwork(netlink).Reset(name);
+        PrivateFile.SecureFolder(options.RunFolder);
+        using var alone = AgentLock.TryTake(options.RunFolder)
+            ?? throw new AgentException(
+                $"An agent runs on this node: it holds {Path.Combine(options.RunFolder, AgentLock.FileName)}. End it first (its service, or its pod by "
+                + "uninstalling the chart), and clean up then.");
+
+        var faults = new PodNetwork(options).Remove();
+        if (faults.Count == 0)
+        {
+            // not before all pods are cut off: it opens the way for what they send
+            using var netlink = RouteNetlink.Open();
+            faults = new HostNetwork(netlink).Reset(@interface);
+        }
+
         foreach (var fault in faults)
         {
             Console.Error.WriteLine($"wgmesh-agent: {fault}");
         }
 
-        return faults.IsEmpty ? 0 : 1;
+        if (faults.Count > 0)
+        {
+            return 1;
+        }
+
+        ConfigCache.Delete(stateFolder);
+        File.Delete(Path.Combine(options.RunFolder, Tenure.SocketName));
+        alone.Delete();
+        return 0;
     }
 }

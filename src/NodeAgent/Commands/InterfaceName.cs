@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.CommandLine.Parsing;
 
 namespace WgMesh.NodeAgent.Commands;
@@ -9,6 +10,19 @@ internal static class InterfaceName
 
     // IFNAMSIZ less the terminator
     private const int MaxLength = 15;
+
+    /// <summary>The option <c>--interface</c>.</summary>
+    internal static Option<string> Option()
+    {
+        var option = new Option<string>("--interface")
+        {
+            Description = "Name of the tunnel interface.",
+            HelpName = "NAME",
+            DefaultValueFactory = _ => Default,
+        };
+        option.Validators.Add(Validate);
+        return option;
+    }
 
     internal static void Validate(SymbolResult result)
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net;
+using WgMesh.NodeAgent.Cni;
 using Endpoint = WgMesh.Engine.Endpoint; // not ASP.NET's
 
 namespace WgMesh.NodeAgent.Commands;
@@ -36,19 +37,9 @@ internal static class RunCommand
             HelpName = "FILE",
             Required = true,
         };
-        var state = new Option<string>("--state-dir")
-        {
-            Description = "Folder for the private key and the last good configuration.",
-            HelpName = "DIR",
-            DefaultValueFactory = _ => "/var/lib/wgmesh/agent",
-        };
-        var @interface = new Option<string>("--interface")
-        {
-            Description = "Name of the tunnel interface.",
-            HelpName = "NAME",
-            DefaultValueFactory = _ => InterfaceName.Default,
-        };
-        @interface.Validators.Add(InterfaceName.Validate);
+        var state = FolderOptions.State();
+        var run = FolderOptions.Run();
+        var @interface = InterfaceName.Option();
         var metrics = new Option<IPEndPoint>("--metrics-listen")
         {
             Description = "Where /metrics, /healthz and /readyz are served.",
@@ -65,11 +56,40 @@ internal static class RunCommand
             CustomParser = Advertised,
         };
 
+        var generation = new Option<string?>("--generation")
+        {
+            Description = "Whose readiness /readyz?generation=TEXT asks for, where agents replace each other: any but the agent with this TEXT answers 503.",
+            HelpName = "TEXT",
+        };
+        var peerSeries = new Option<int>("--peer-series")
+        {
+            Description = "How many peers have metric series of their own at most; 0: none. What adds them up is always there.",
+            HelpName = "N",
+            DefaultValueFactory = _ => 250,
+        };
+        peerSeries.Validators.Add(result =>
+        {
+            if (result.Tokens is [var given] && !(int.TryParse(given.Value, out var count) && count >= 0))
+            {
+                result.AddError($"--peer-series: '{given.Value}' is not a number of peers; 0 or more would be right.");
+            }
+        });
+        var cniConf = FolderOptions.CniConf(
+            "Connects the node's pods: folder in which the container runtime looks for CNI configurations, as a rule /etc/cni/net.d. Default: pods are "
+            + "somebody else's.",
+            otherwise: null);
+        var cniBin = FolderOptions.CniBin();
+        var cniPlugins = FolderOptions.CniPlugins();
+        var masquerade = new Option<bool>("--masquerade")
+        {
+            Description = "Pods reach what is not of the mesh under the node's address. It takes the program nft.",
+        };
         var disableOffload = DisableOffload.Create();
 
         var command = new Command("run", "Runs the agent of a node until SIGTERM or SIGINT.")
         {
-            node, operators, ca, token, state, @interface, metrics, advertise, disableOffload,
+            node, operators, ca, token, state, run, @interface, metrics, generation, peerSeries, advertise,
+            cniConf, cniBin, cniPlugins, masquerade, disableOffload,
         };
         command.SetAction((parsed, stop) => AgentProcess.RunAsync(
             new RunOptions
@@ -81,7 +101,17 @@ internal static class RunCommand
                 StateFolder = parsed.GetRequiredValue(state),
                 Interface = parsed.GetRequiredValue(@interface),
                 MetricsListen = parsed.GetRequiredValue(metrics),
+                Generation = parsed.GetValue(generation),
+                PeerSeries = parsed.GetRequiredValue(peerSeries),
                 AdvertisedEndpoints = [.. parsed.GetRequiredValue(advertise)],
+                Pods = new PodNetworkOptions
+                {
+                    ConfFolder = parsed.GetValue(cniConf),
+                    BinFolder = parsed.GetRequiredValue(cniBin),
+                    PluginFolder = parsed.GetRequiredValue(cniPlugins),
+                    RunFolder = parsed.GetRequiredValue(run),
+                    Masquerade = parsed.GetValue(masquerade),
+                },
                 DisabledOffloads = parsed.GetValue(disableOffload),
             },
             stop));

@@ -37,8 +37,20 @@ internal sealed record AgentState
     /// <summary>Why the newest call to an operator failed; null: it did not.</summary>
     internal string? OperatorError { get; init; }
 
+    /// <summary>Whether the data plane of the node is this agent's, and there.</summary>
+    internal bool Active { get; init; }
+
     /// <summary>Null: none.</summary>
     internal AppliedConfig? Applied { get; init; }
+
+    /// <summary>Whether the mesh lets packets out in the clear while there is no tunnel for them.</summary>
+    internal bool PolicyOpen { get; init; }
+
+    /// <summary>Whether pods can be started; null: that is somebody else's.</summary>
+    internal bool? PodsReady { get; init; }
+
+    /// <summary>Whether everything of the mesh was taken off the node. It stays so for as long as this process lives.</summary>
+    internal bool Released { get; init; }
 
     /// <summary>Why the newest configuration was refused as a whole, if it was: the one before it stays in force.</summary>
     internal ImmutableArray<string> Refusals { get; init; } = [];

@@ -29,6 +29,9 @@ internal sealed record CheckedConfig
     /// <summary>No tunnel, no packet.</summary>
     internal required bool Closed { get; init; }
 
+    /// <summary>Everything of the mesh is to be taken off the node.</summary>
+    internal required bool Released { get; init; }
+
     internal required ImmutableArray<CheckedPeer> Peers { get; init; }
 
     /// <summary>Checks everything, so that a person sees all errors at once.</summary>

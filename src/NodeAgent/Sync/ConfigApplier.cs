@@ -42,6 +42,8 @@ internal sealed class ConfigApplier(
     private NodeConfig? _unsaved;
     private bool _complete = true;
     private bool _stale;
+    private bool _released;
+    private bool _open;
     private TaskCompletionSource _wake = NewSignal();
 
     /// <summary>
@@ -82,7 +84,8 @@ internal sealed class ConfigApplier(
             names.Want(operatorHosts.Concat(good.Peers.Select(p => p.Endpoint?.Host).OfType<string>())
                 .Where(host => !IPAddress.TryParse(host, out _)));
             (_config, _stream, _refusals) = (good, stream, []);
-            _unsaved = stream == 0 ? null : config.Clone();
+            // what releases the node is nothing to start with
+            _unsaved = stream == 0 || good.Released || _released ? null : config.Clone();
             Reconcile();
             // to save, which is not done here: the disk may be slow
             _wake.TrySetResult();
@@ -155,6 +158,13 @@ internal sealed class ConfigApplier(
             return;
         }
 
+        var start = time.GetTimestamp();
+        if (config.Released || _released)
+        {
+            Release(config, start);
+            return;
+        }
+
         var desired = StayClosed(DesiredState.From(config, names.Find, operatorHosts));
         var faults = desired.Errors.ToBuilder();
         faults.AddRange(config.Peers.Where(p => p.Endpoint is not null)
@@ -168,15 +178,61 @@ internal sealed class ConfigApplier(
         var device = Try("device", () => ApplyDevice(desired) is { } error ? [$"device: {error.Message}"] : []);
         faults.AddRange(device);
 
+        // pods last: once they are started, their packets have to have a way
+        if (faults.Count == lasting)
+        {
+            faults.AddRange(Try("cni", () => dataPlane.ApplyPods(desired)));
+        }
+
         _complete = faults.Count == lasting;
-        metrics.ConfigApplied(_complete);
+        metrics.ConfigApplied(_complete, time.GetElapsedTime(start));
         Say(config, faults.ToImmutable());
         status.Update(s => s with
         {
             Applied = device.Count == 0 ? new AppliedConfig(config.Revision, _stream) : s.Applied,
+            PolicyOpen = !config.Closed,
+            PodsReady = dataPlane.PodsReady,
             Refusals = _refusals,
             Faults = faults.ToImmutable(),
         });
+    }
+
+    // Once and for as long as this process lives: it could not take the data plane up again.
+    private void Release(CheckedConfig config, long start)
+    {
+        ImmutableArray<string> faults = [];
+        if (!_released)
+        {
+            faults = [.. Try("release", ReleaseAll)];
+            _complete = _released = faults.IsEmpty;
+            metrics.ConfigApplied(_complete, time.GetElapsedTime(start));
+            if (_released)
+            {
+                log.Released();
+            }
+        }
+        else if (!config.Released)
+        {
+            faults = ["The node was released, and stays so until its agent is started again."];
+        }
+
+        Say(config, faults);
+        status.Update(s => s with
+        {
+            Active = s.Active && !_released,
+            Applied = faults.IsEmpty ? new AppliedConfig(config.Revision, _stream) : s.Applied,
+            PodsReady = _released ? null : s.PodsReady,
+            Released = _released,
+            Refusals = _refusals,
+            Faults = faults,
+        });
+    }
+
+    private IReadOnlyList<string> ReleaseAll()
+    {
+        // else the next start would be with it, before an operator has spoken
+        cache.Delete();
+        return dataPlane.Release();
     }
 
     // The first repair after its time opens a prefix.
@@ -203,6 +259,15 @@ internal sealed class ConfigApplier(
     // once, not at every repair
     private void Say(CheckedConfig config, ImmutableArray<string> faults)
     {
+        if (_open != !config.Closed)
+        {
+            _open = !_open;
+            if (_open)
+            {
+                log.PolicyOpen();
+            }
+        }
+
         var before = status.Current.Faults;
         if (before.SequenceEqual(faults))
         {
@@ -269,9 +334,18 @@ internal sealed class ConfigApplier(
             _unsaved = config is null ? _unsaved : null;
         }
 
-        if (config is not null)
+        if (config is null)
         {
-            cache.Save(config);
+            return;
+        }
+
+        cache.Save(config);
+        lock (_lock)
+        {
+            if (_released)
+            {
+                cache.Delete(); // meanwhile
+            }
         }
     }
 

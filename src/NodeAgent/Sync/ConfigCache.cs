@@ -86,4 +86,10 @@ internal sealed class ConfigCache(string stateFolder, string node, ILogger log)
             log.CacheNotSaved(_path, e.Message);
         }
     }
+
+    /// <summary>Deletes it: the next start knows of no mesh.</summary>
+    internal static void Delete(string stateFolder) => File.Delete(Path.Combine(stateFolder, FileName));
+
+    /// <inheritdoc cref="Delete(string)"/>
+    internal void Delete() => Delete(stateFolder);
 }

@@ -47,6 +47,7 @@ internal sealed class ConfigCheck(string node, PublicKey? ownKey, ImmutableArray
             ListenPort = Port("settings.listen_port", settings.ListenPort),
             Mtu = Mtu(settings.Mtu),
             Closed = Closed(settings.FailurePolicy),
+            Released = settings.Released,
             Peers = [.. config.Peers.Select(Peer)],
         };
         if (_unlisted > 0)

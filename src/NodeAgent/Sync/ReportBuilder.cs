@@ -32,6 +32,7 @@ internal sealed class ReportBuilder(int stream, TimeProvider time)
             AppliedRevision = state.Applied is { } applied && applied.Stream == stream ? applied.Revision : 0,
             Mtu = (uint)device.Mtu,
             LinksPartial = _head is not null,
+            Released = state.Released,
         };
         report.Errors.AddRange(state.Errors);
 

@@ -15,9 +15,10 @@ internal static class AgentEndpoints
     /// <summary>Builds it; start and dispose it.</summary>
     /// <param name="listen">Where.</param>
     /// <param name="node">Name of this node.</param>
+    /// <param name="generation">Of this agent; null: it has none.</param>
     /// <param name="loggers">For its log.</param>
     /// <param name="readiness">The answer of this moment.</param>
-    internal static WebApplication Build(IPEndPoint listen, string node, ILoggerFactory loggers, Func<Readiness> readiness)
+    internal static WebApplication Build(IPEndPoint listen, string node, string? generation, ILoggerFactory loggers, Func<Readiness> readiness)
     {
         // empty: no files, no environment, no signal handlers, and a start that does not hold the tunnels up
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -43,6 +44,12 @@ internal static class AgentEndpoints
         app.MapGet("/readyz", (RequestDelegate)(context =>
         {
             var now = readiness();
+            // two agents of a node share this port: a probe of the one must not be answered by the other
+            if (generation is not null && context.Request.Query["generation"] is [{ } asked] && asked != generation)
+            {
+                now = now with { Ready = false, Reason = $"This is the agent of generation {generation}; that of {asked} does not have the data plane." };
+            }
+
             context.Response.StatusCode = now.Ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
             return context.Response.WriteAsJsonAsync(now, ReadinessJson.Default.Readiness, cancellationToken: context.RequestAborted);
         }));

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using WgMesh.NodeAgent.Sync;
 
@@ -10,6 +11,8 @@ internal sealed class AgentMetrics : IDisposable
 
     // Observed, not added to: the agent counts before anything listens, since tunnels come up before telemetry does.
     private readonly Meter _meter = new(MeterName, AgentVersion.Text);
+    private readonly Histogram<double> _applyDuration;
+    private readonly ConcurrentQueue<double> _applyDurations = []; // until somebody listens
     private long _applies, _applyErrors, _refusals, _reconnects;
 
     internal AgentMetrics(AgentStatus status)
@@ -46,6 +49,27 @@ internal sealed class AgentMetrics : IDisposable
             "wgmesh.agent.faults",
             () => status.Current.Errors.Length,
             description: "Parts of the newest configuration that were refused or could not be carried out.");
+        _applyDuration = _meter.CreateHistogram(
+            "wgmesh.agent.config_apply.duration",
+            "s",
+            "Time to compare device, host and pod network with the configuration and to bring them in line.",
+            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5] });
+        _meter.CreateObservableGauge(
+            "wgmesh.agent.active",
+            () => status.Current.Active ? 1 : 0,
+            description: "Whether the data plane of the node is this agent's.");
+        _meter.CreateObservableGauge(
+            "wgmesh.agent.released",
+            () => status.Current.Released ? 1 : 0,
+            description: "Whether everything of the mesh was taken off the node.");
+        _meter.CreateObservableGauge(
+            "wgmesh.agent.failure_policy_open",
+            () => status.Current.PolicyOpen ? 1 : 0,
+            description: "Whether packets for the mesh leave in the clear while there is no tunnel for them.");
+        _meter.CreateObservableGauge<int>(
+            "wgmesh.agent.cni_ready",
+            () => status.Current.PodsReady is { } ready ? [new Measurement<int>(ready ? 1 : 0)] : [],
+            description: "Whether pods can be started.");
         _meter.CreateObservableGauge(
             "wgmesh.agent.build_info",
             () => new Measurement<int>(1, new KeyValuePair<string, object?>("version", AgentVersion.Text)),
@@ -53,12 +77,24 @@ internal sealed class AgentMetrics : IDisposable
     }
 
     /// <summary>Device and host were compared with the configuration.</summary>
-    internal void ConfigApplied(bool complete)
+    internal void ConfigApplied(bool complete, TimeSpan took)
     {
         Interlocked.Increment(ref _applies);
         if (!complete)
         {
             Interlocked.Increment(ref _applyErrors);
+        }
+
+        _applyDurations.Enqueue(took.TotalSeconds);
+        RecordDurations();
+    }
+
+    /// <summary>Records what was measured before anything listened.</summary>
+    internal void RecordDurations()
+    {
+        while (_applyDuration.Enabled && _applyDurations.TryDequeue(out var seconds))
+        {
+            _applyDuration.Record(seconds);
         }
     }
 

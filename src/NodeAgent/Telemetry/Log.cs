@@ -9,6 +9,18 @@ internal static partial class Log
     [LoggerMessage(2, LogLevel.Information, "The agent stops.")]
     internal static partial void Stopping(this ILogger log);
 
+    [LoggerMessage(3, LogLevel.Information, "Another agent has the data plane of this node. It is asked to let go of it as soon as this one is ready to go on.")]
+    internal static partial void AskingForDataPlane(this ILogger log);
+
+    [LoggerMessage(4, LogLevel.Warning, "The agent that has the data plane of this node ({Lock}) {Why}. This one waits until that one lets go or ends.")]
+    internal static partial void DataPlaneTaken(this ILogger log, string @lock, string why);
+
+    [LoggerMessage(5, LogLevel.Information, "Another agent asks for the data plane of this node.")]
+    internal static partial void StandingDown(this ILogger log);
+
+    [LoggerMessage(6, LogLevel.Information, "The other agent has the data plane now. This one waits, and takes over again if that one ends.")]
+    internal static partial void StoodDown(this ILogger log);
+
     [LoggerMessage(10, LogLevel.Warning, "{Path} was open to others; its mode is {Mode} now.")]
     internal static partial void ModeRepaired(this ILogger log, string path, string mode);
 
@@ -41,6 +53,12 @@ internal static partial class Log
 
     [LoggerMessage(34, LogLevel.Information, "All of configuration {Revision} is in force.")]
     internal static partial void NoFaults(this ILogger log, ulong revision);
+
+    [LoggerMessage(35, LogLevel.Warning, "The failure policy of the mesh is Open: while a tunnel is not there, packets for it leave this node in the clear.")]
+    internal static partial void PolicyOpen(this ILogger log);
+
+    [LoggerMessage(36, LogLevel.Warning, "The node was released: nothing of the mesh is left on it but its key. Another start of this agent connects it again.")]
+    internal static partial void Released(this ILogger log);
 
     [LoggerMessage(40, LogLevel.Warning, "The cached configuration {Path} is ignored: {Reason}.")]
     internal static partial void CacheIgnored(this ILogger log, string path, string reason);

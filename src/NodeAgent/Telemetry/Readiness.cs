@@ -7,6 +7,7 @@ namespace WgMesh.NodeAgent.Telemetry;
 
 /// <summary>What <c>/readyz</c> answers.</summary>
 /// <param name="Ready">Whether a configuration is in force: packets go where they should, with or without an operator.</param>
+/// <param name="Reason">Why not; null: it is ready.</param>
 /// <param name="Node">Name of this node.</param>
 /// <param name="Operator">How it stands with the operator.</param>
 /// <param name="Revision">Of the configuration in force; null: none.</param>
@@ -14,10 +15,13 @@ namespace WgMesh.NodeAgent.Telemetry;
 /// <param name="Links">The tunnels.</param>
 /// <param name="Errors">What was refused or could not be carried out, one sentence each.</param>
 internal sealed record Readiness(
-    bool Ready, string Node, OperatorReadiness Operator, ulong? Revision, string Source, LinkReadiness Links, ImmutableArray<string> Errors)
+    bool Ready, string? Reason, string Node, OperatorReadiness Operator, ulong? Revision, string Source, LinkReadiness Links, ImmutableArray<string> Errors)
 {
     internal static Readiness Of(string node, AgentState state, DeviceSnapshot device) => new(
-        state.Applied is not null,
+        state.Applied is not null && !state.Released,
+        state.Released ? "The node was released: nothing of the mesh is left on it until its agent is started again."
+            : state.Applied is null ? "No configuration is in force yet."
+            : null,
         node,
         new OperatorReadiness(state.OperatorAddress, state.Operator switch
         {

@@ -22,6 +22,14 @@ internal sealed class FakeDataPlane : IDataPlane
     /// <summary>What the next changes of the host report.</summary>
     internal string? HostFault { get; set; }
 
+    /// <summary>What the next changes of the pods' network report.</summary>
+    internal string? PodsFault { get; set; }
+
+    /// <summary>What the next attempts to release the node report.</summary>
+    internal string? ReleaseFault { get; set; }
+
+    public bool? PodsReady { get; private set; }
+
     internal IReadOnlyList<DeviceUpdate> Updates
     {
         get
@@ -44,7 +52,7 @@ internal sealed class FakeDataPlane : IDataPlane
         }
     }
 
-    /// <summary>"host" and "device", in the order in which they were changed.</summary>
+    /// <summary>"host", "device", "pods" and "release", in the order in which they were changed.</summary>
     internal List<string> Order { get; } = [];
 
     /// <summary>The protocol versions that the device speaks.</summary>
@@ -119,6 +127,25 @@ internal sealed class FakeDataPlane : IDataPlane
             Order.Add("host");
             _hostStates.Add(desired);
             return HostFault is null ? [] : [HostFault];
+        }
+    }
+
+    public IReadOnlyList<string> ApplyPods(DesiredState desired)
+    {
+        lock (_lock)
+        {
+            Order.Add("pods");
+            PodsReady = PodsFault is null;
+            return PodsFault is null ? [] : [PodsFault];
+        }
+    }
+
+    public IReadOnlyList<string> Release()
+    {
+        lock (_lock)
+        {
+            Order.Add("release");
+            return ReleaseFault is null ? [] : [ReleaseFault];
         }
     }
 

@@ -1,0 +1,57 @@
+using System.CommandLine;
+using System.Text;
+using WgMesh.NodeAgent.Cni;
+using WgMesh.NodeAgent.Handover;
+
+namespace WgMesh.NodeAgent.Commands;
+
+/// <summary>The options that name folders. What <c>run</c> was given, <c>cleanup</c> is to be given.</summary>
+internal static class FolderOptions
+{
+    // sun_path of unix(7) has room for 108 bytes with a zero at the end
+    private const int LongestSocketPath = 107;
+
+    private static readonly PodNetworkOptions PodDefaults = new();
+
+    internal static Option<string> State() => Folder(
+        "--state-dir", "Folder for the private key and the last good configuration.", "/var/lib/wgmesh/agent");
+
+    internal static Option<string> Run()
+    {
+        var option = Folder(
+            "--run-dir",
+            "Folder that does not outlive a reboot, for the lock and the socket by which one agent takes over from another, and for the sign that "
+            + "the data path is up. Agents of one node share it, those of different nodes do not.",
+            PodDefaults.RunFolder);
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [var token] && Encoding.UTF8.GetByteCount(Path.Combine(token.Value, Tenure.SocketName)) > LongestSocketPath)
+            {
+                result.AddError($"--run-dir: '{token.Value}' is too long: with the name of a socket in it a path has {LongestSocketPath} bytes at most.");
+            }
+        });
+        return option;
+    }
+
+    internal static Option<string?> CniConf(string description, string? otherwise) => Folder("--cni-conf-dir", description, otherwise);
+
+    internal static Option<string> CniBin() => Folder(
+        "--cni-bin-dir", "Folder in which the container runtime looks for CNI plugins; those that are lacking are installed there.", PodDefaults.BinFolder);
+
+    internal static Option<string> CniPlugins() => Folder(
+        "--cni-plugins", "Folder with the CNI plugins to install; if there is none, none is installed.", PodDefaults.PluginFolder);
+
+    private static Option<T> Folder<T>(string name, string description, T otherwise)
+        where T : class?
+    {
+        var option = new Option<T>(name) { Description = description, HelpName = "DIR", DefaultValueFactory = _ => otherwise };
+        option.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens.Where(token => !Path.IsPathRooted(token.Value)))
+            {
+                result.AddError($"{name}: '{token.Value}' is not an absolute path, such as {(object?)otherwise ?? "/etc/cni/net.d"}.");
+            }
+        });
+        return option;
+    }
+}

@@ -1,0 +1,93 @@
+using System.Net.Sockets;
+
+namespace WgMesh.NodeAgent.Handover;
+
+/// <summary>
+/// The time in which the data plane of the node is this process's. It can be asked for it through a socket in the run folder, which only
+/// root may enter: whoever connects asks, and finds the connection ended as soon as the data plane is free.
+/// </summary>
+internal sealed class Tenure : IAsyncDisposable
+{
+    internal const string SocketName = "agent.sock";
+
+    private readonly AgentLock _lock;
+    private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private readonly List<Socket> _askers = [];
+    private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _accepting;
+
+    private Tenure(AgentLock @lock, string socket)
+    {
+        _lock = @lock;
+        // of a process that is gone: whoever has the lock is the only one that listens
+        File.Delete(socket);
+        _listener.Bind(new UnixDomainSocketEndPoint(socket));
+        _listener.Listen();
+        _accepting = AcceptAsync();
+    }
+
+    /// <summary>Completes when another agent of this node asks for the data plane.</summary>
+    internal Task Asked => _asked.Task;
+
+    /// <summary>Whether this is to leave nothing in the run folder when it ends.</summary>
+    internal bool LeaveNothing { get; set; }
+
+    /// <summary>Takes the data plane over, if nobody has it.</summary>
+    /// <param name="runFolder">Is there, and root's alone.</param>
+    /// <returns>Null: another process has it.</returns>
+    internal static Tenure? TryBegin(string runFolder)
+    {
+        if (AgentLock.TryTake(runFolder) is not { } taken)
+        {
+            return null;
+        }
+
+        try
+        {
+            return new Tenure(taken, Path.Combine(runFolder, SocketName));
+        }
+        catch (SocketException e)
+        {
+            taken.Dispose();
+            throw new AgentException($"--run-dir: the socket {Path.Combine(runFolder, SocketName)} cannot be made: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Lets others have the data plane, which is theirs from here on.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _accepting;
+        _listener.Dispose(); // with its file, before another one's can be there
+        if (LeaveNothing)
+        {
+            _lock.Delete();
+        }
+
+        _lock.Dispose();
+        _askers.ForEach(asker => asker.Dispose());
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                _askers.Add(await _listener.AcceptAsync(_stop.Token));
+                _asked.TrySetResult();
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (SocketException)
+            {
+                // out of file descriptors, say: there may be some again
+                await Task.Delay(TimeSpan.FromMilliseconds(100), _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+}
