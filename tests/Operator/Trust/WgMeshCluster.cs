@@ -23,9 +23,8 @@ public sealed class WgMeshCluster : IAsyncLifetime
         await Server.InitializeAsync();
         try
         {
-            await Server.InstallAsync(Documents(CrdYaml.Generate(CrdYaml.Oldest)));
-            foreach (var item in Documents(await File.ReadAllTextAsync(RootFile("e2e/kubernetes/rbac.yaml"))))
-                await Server.SendAsync(HttpMethod.Post, PathOf(item), item);
+            await Server.InstallAsync(KubernetesManifests.Documents(CrdYaml.Generate(CrdYaml.Oldest)));
+            await Server.CreateAllAsync(await File.ReadAllTextAsync(RootFile("e2e/kubernetes/rbac.yaml")));
 
             // the server's authorizer learns of roles and bindings by watching them; it has each of them whole or not at all
             await UntilMayAsync("create", "authorization.k8s.io", "subjectaccessreviews");
@@ -80,18 +79,6 @@ public sealed class WgMeshCluster : IAsyncLifetime
             if (waited.Elapsed > TimeSpan.FromSeconds(60))
                 throw new TimeoutException($"The operator's account may not {verb} {resource}: {answer["status"]}");
         }
-    }
-
-    private static IEnumerable<JsonObject> Documents(string yaml) =>
-        ManifestFile.Parse("test.yaml", yaml).Manifests.Select(manifest => manifest.Content.DeepClone().AsObject());
-
-    private static string PathOf(JsonObject item)
-    {
-        var version = item["apiVersion"]!.GetValue<string>();
-        var space = item["metadata"]!["namespace"]?.GetValue<string>();
-        return (version.Contains('/', StringComparison.Ordinal) ? $"/apis/{version}" : $"/api/{version}")
-            + (space is null ? "" : $"/namespaces/{space}")
-            + $"/{item["kind"]!.GetValue<string>().ToLowerInvariant()}s";
     }
 
     private static string RootFile(string path)
