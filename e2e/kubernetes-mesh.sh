@@ -66,17 +66,17 @@ start_agent() { # N ARGS...
   local i=$1; shift
   mesh_start "node$i" "node$i" "$BIN/wgmesh-agent" run --node "node$i" --operator "https://${operator_address[a]}:7443" \
     --operator "https://${operator_address[b]}:7443" --ca "$MESH/ca.crt" --token-file "$MESH/tokens/node$i" --state-dir "$MESH/node$i" \
-    --interface wgmesh0 --metrics-listen 0.0.0.0:9586 "$@"
+    --run-dir "$MESH/run/node$i" --interface wgmesh0 --metrics-listen 0.0.0.0:9586 "$@"
 }
 
 # an agent that says it is another node than its pod's, until the operator has told it so
 kubernetes_mesh_impostor() {
   mesh_start impostor node3 "$BIN/wgmesh-agent" run --node node1 --operator "https://${operator_address[a]}:7443" --ca "$MESH/ca.crt" \
-    --token-file "$MESH/tokens/node3" --state-dir "$MESH/impostor" --interface wgmesh1 --metrics-listen 127.0.0.1:9590
+    --token-file "$MESH/tokens/node3" --state-dir "$MESH/impostor" --run-dir "$MESH/run/impostor" --interface wgmesh1 --metrics-listen 127.0.0.1:9590
   refused() { in_ns node3 curl -s -m 30 http://127.0.0.1:9590/readyz | grep -iE 'permissiondenied|permission_denied|token is for'; }
   wait_for 60 "with the token of node3 nobody is node1" refused
   mesh_kill impostor KILL
-  in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh1
+  in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh1 --state-dir "$MESH/impostor" --run-dir "$MESH/run/impostor" --cni-conf-dir "$MESH/net.d"
 }
 
 leader() { local holder; holder=$(kubectl -n wgmesh get lease wgmesh-operator -o 'jsonpath={.spec.holderIdentity}'); echo "${holder%%_*}"; }

@@ -50,7 +50,7 @@ mesh_take_down() {
 }
 
 mesh_underlay() {
-  mkdir -p "$MESH"/{manifests,operator,log,tokens,pids}
+  mkdir -p "$MESH"/{manifests,operator,log,tokens,pids,run}
   chmod 700 "$MESH" "$MESH/tokens"
   ip netns add wgm-net
   ip -n wgm-net link set lo up
