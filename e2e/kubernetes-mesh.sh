@@ -13,7 +13,8 @@ operator=a # the one that tools ask
 kubernetes_mesh_prepare() {
   "$BIN/kubectl-wgmesh" crds --kubernetes-version 1.20 | kubectl apply -f -
   kubectl wait --for=condition=Established crd/wireguardpeers.wgmesh.io crd/wireguardmeshes.wgmesh.io --timeout=60s >/dev/null
-  kubectl apply -f e2e/kubernetes/rbac.yaml >/dev/null
+  kubectl create namespace wgmesh >/dev/null
+  "${WGMESH_KUBECTL%/*}/helm" template wgmesh deploy/helm/wgmesh --namespace wgmesh --show-only templates/rbac.yaml | kubectl apply -f - >/dev/null
   served() { kubectl get wgp,wgm; }
   wait_for 60 "the resources are served" served
   kubectl apply -f "$MESH/manifests" # WireGuardMesh and Nodes: the very files that the operator reads without Kubernetes
@@ -81,10 +82,5 @@ kubernetes_mesh_impostor() {
 
 leader() { local holder; holder=$(kubectl -n wgmesh get lease wgmesh-operator -o 'jsonpath={.spec.holderIdentity}'); echo "${holder%%_*}"; }
 leads() { [[ $(leader) == "$1" ]]; }
-field() { kubectl get "$1" "$2" -o "jsonpath=$3"; } # KIND NAME JSONPATH
-condition() { field "$1" "$2" "{.status.conditions[?(@.type==\"$3\")].$4}"; } # KIND NAME TYPE status|reason|message
-is() { [[ $("${@:2}") == "$1" ]]; } # VALUE COMMAND...
-says() { [[ $("${@:2}") =~ $1 ]]; } # PATTERN COMMAND...
-ready() { is True condition wgp "$1" Ready status; } # PEER
 programmed() { is True condition wgp "$1" Programmed status; } # PEER
 wgmesh() { in_ns net "$BIN/kubectl-wgmesh" "$@" --operator "https://${operator_address[$operator]}:7443" --ca "$MESH/ca.crt" --token-file "$MESH/tokens/tool"; }

@@ -22,7 +22,8 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
     public async Task PrepareAsync()
     {
         await Server.InstallAsync(KubernetesManifests.Documents(CrdYaml.Generate(CrdYaml.Oldest)));
-        await Server.CreateAllAsync(await File.ReadAllTextAsync("e2e/kubernetes/rbac.yaml"));
+        await Server.AddNamespaceAsync(Space);
+        await Server.CreateAllAsync(await Helm.RightsAsync(Space));
         await ApplyAsync("wireguardmeshes", "default", new JsonObject
         {
             ["spec"] = new JsonObject { ["podCIDRs"] = new JsonArray("10.128.0.0/9"), ["serviceCIDRs"] = new JsonArray("172.30.0.0/16") },

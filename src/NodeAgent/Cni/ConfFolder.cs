@@ -30,7 +30,7 @@ internal sealed class ConfFolder(string folder)
                 PrivateFile.Replace(_path, content);
             }
         });
-        return [.. new[] { fault, WhoComesFirst() }.OfType<string>()];
+        return [.. new[] { fault, FileFault.Try(folder, WhoComesFirst) }.OfType<string>()];
     }
 
     /// <summary>Removes our file.</summary>
@@ -43,19 +43,12 @@ internal sealed class ConfFolder(string folder)
 
     private string? WhoComesFirst()
     {
-        try
-        {
-            var first = Directory.EnumerateFiles(folder)
-                .Select(path => Path.GetFileName(path))
-                .Where(name => Endings.Contains(Path.GetExtension(name)))
-                .Min(StringComparer.Ordinal);
-            return first is null or FileName || string.CompareOrdinal(first, FileName) > 0
-                ? null
-                : $"cni: {Path.Combine(folder, first)} comes before {FileName}, so the container runtime connects pods by it; remove it, or install with cni.mode=none";
-        }
-        catch (Exception e) when (FileFault.IsExpected(e))
-        {
-            return FileFault.Of(folder, e);
-        }
+        var first = Directory.EnumerateFiles(folder)
+            .Select(path => Path.GetFileName(path))
+            .Where(name => Endings.Contains(Path.GetExtension(name)))
+            .Min(StringComparer.Ordinal);
+        return first is null or FileName || string.CompareOrdinal(first, FileName) > 0
+            ? null
+            : $"cni: {Path.Combine(folder, first)} comes before {FileName}, so the container runtime connects pods by it; remove it, or install with cni.mode=none";
     }
 }

@@ -15,6 +15,8 @@ internal static class FileFault
     /// <summary>What a failure means that came of working on a file.</summary>
     internal static string Of(string path, Exception failure) => failure.HResult switch
     {
+        // without DAC_OVERRIDE root is a user as others are, and archives of plugins unpack folders that belong to who packed them
+        _ when failure is UnauthorizedAccessException => $"cni: {path} cannot be changed, for permission is denied: {Path.GetDirectoryName(path)} and the file must belong to root (chown)",
         Erofs => $"cni: {path} cannot be changed, for {Path.GetDirectoryName(path)} is read-only: mount it read-write",
         Enospc or Edquot => $"cni: {path} cannot be written, for the disk is full: make room on it",
         _ => $"cni: {path} cannot be changed: {failure.Message.TrimEnd('.')}",
@@ -22,12 +24,19 @@ internal static class FileFault
 
     /// <summary>Does something to a file.</summary>
     /// <returns>Null, or what went wrong.</returns>
-    internal static string? Try(string path, Action action)
+    internal static string? Try(string path, Action action) => Try(path, () =>
+    {
+        action();
+        return null;
+    });
+
+    /// <summary>Does something to a file that may find a fault itself.</summary>
+    /// <returns>Null, or what went wrong.</returns>
+    internal static string? Try(string path, Func<string?> action)
     {
         try
         {
-            action();
-            return null;
+            return action();
         }
         catch (Exception e) when (IsExpected(e))
         {

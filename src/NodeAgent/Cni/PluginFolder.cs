@@ -63,18 +63,29 @@ internal sealed class PluginFolder(string folder, string source)
         return last is null ? faults : [last];
     }
 
-    private string? Install(string name)
+    private string? Install(string name) => FileFault.Try(PathOf(name), () =>
     {
         var (path, ours) = (PathOf(name), Path.Combine(source, name));
-        return FileFault.Try(path, () => AtomicFile.RemoveLeftovers(path)) ?? (File.Exists(path), File.Exists(ours)) switch
+        AtomicFile.RemoveLeftovers(path);
+        switch (File.Exists(path), File.Exists(ours))
         {
-            (true, _) when (File.GetUnixFileMode(path) & Execute) == 0 => $"cni: {path} cannot be executed: make it so (chmod 755), or remove it",
-            (true, true) when !_renewed => FileFault.Try(path, () => Renew(name, path, ours)),
-            (true, _) => null,
-            (false, true) => FileFault.Try(path, () => Put(name, ours, content => AtomicFile.TryCreate(path, content, RecordMode | Execute))),
-            (false, false) => $"cni: the plugin {name} is neither in {folder} nor in {source}: install the CNI reference plugins there (on Debian: the package containernetworking-plugins)",
-        };
-    }
+            // none of ours; whether it leads somewhere on the node cannot be seen from the agent's container
+            case (true, _) when new FileInfo(path).LinkTarget is not null:
+                return null;
+            case (true, _) when (File.GetUnixFileMode(path) & Execute) == 0:
+                return $"cni: {path} cannot be executed: make it so (chmod 755), or remove it";
+            case (true, true) when !_renewed:
+                Renew(name, path, ours);
+                return null;
+            case (true, _):
+                return null;
+            case (false, true):
+                Put(name, ours, content => AtomicFile.TryCreate(path, content, RecordMode | Execute));
+                return File.Exists(path) ? null : $"cni: {path} is in the way of the plugin: remove it";
+            default:
+                return $"cni: the plugin {name} is neither in {folder} nor in {source}: install the CNI reference plugins there (on Debian: the package containernetworking-plugins)";
+        }
+    });
 
     private void Renew(string name, string path, string ours)
     {
@@ -100,7 +111,8 @@ internal sealed class PluginFolder(string folder, string source)
     }
 
     private bool IsOurs(string name) =>
-        File.Exists(PathOf(name)) && ReadRecord() is { IsEmpty: false } record && record.Contains(Line(name, File.ReadAllBytes(PathOf(name))));
+        new FileInfo(PathOf(name)) is { Exists: true, LinkTarget: null }
+        && ReadRecord() is { IsEmpty: false } record && record.Contains(Line(name, File.ReadAllBytes(PathOf(name))));
 
     private ImmutableArray<string> ReadRecord() => File.Exists(_record) ? [.. File.ReadAllLines(_record)] : [];
 

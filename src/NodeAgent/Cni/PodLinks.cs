@@ -29,9 +29,10 @@ internal sealed class PodLinks(string store)
             using var netlink = RouteNetlink.Open();
             var watch = Stopwatch.StartNew();
             HashSet<Prefix> cut = [];
-            while (Cut(netlink, cut) && watch.Elapsed < Starting)
+            // twice, since a plugin that has just passed the gate may have the address a moment later
+            for (var quiet = 0; quiet < 2 && watch.Elapsed < Starting; Thread.Sleep(50))
             {
-                Thread.Sleep(50);
+                quiet = Cut(netlink, cut) ? 0 : quiet + 1;
             }
 
             return null;
@@ -46,7 +47,7 @@ internal sealed class PodLinks(string store)
         }
     }
 
-    // whether some pod is perhaps still being joined
+    // whether there was anything to cut, or some pod is perhaps still being joined
     private bool Cut(RouteNetlink netlink, HashSet<Prefix> cut)
     {
         var given = Given();
@@ -72,7 +73,7 @@ internal sealed class PodLinks(string store)
         }
 
         cut.UnionWith(ways.Select(route => route.Destination));
-        return given.Any(address => !cut.Contains(address.Key) && DateTime.UtcNow - address.Value < Starting);
+        return ways.Count > 0 || given.Any(address => !cut.Contains(address.Key) && DateTime.UtcNow - address.Value < Starting);
     }
 
     // the addresses, as prefixes of full length, and since when

@@ -108,6 +108,25 @@ public sealed class PluginFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_link_is_a_plugin_wherever_it_leads_for_the_node_may_have_what_the_container_does_not_see()
+    {
+        File.CreateSymbolicLink(Path.Combine(_bin, "ptp"), "/nowhere/ptp");
+        Assert.Empty(Plugins.Install());
+        Assert.Empty(Plugins.Install());
+        Assert.Empty(Plugins.Remove());
+        Assert.Equal(["ptp"], Names());
+    }
+
+    [Fact]
+    public void A_folder_in_the_place_of_a_plugin_is_a_fault()
+    {
+        Directory.CreateDirectory(Path.Combine(_bin, "ptp"));
+        Assert.Equal($"cni: {_bin}/ptp is in the way of the plugin: remove it", Assert.Single(Plugins.Install()));
+        Assert.Empty(Plugins.Remove());
+        Assert.Equal(["ptp"], Names());
+    }
+
+    [Fact]
     public void A_folder_that_is_missing_is_a_fault_for_installing_and_none_for_removing()
     {
         var nowhere = _folder.File("nowhere");

@@ -112,6 +112,7 @@ public sealed class PodNetworkSystemTests : IDisposable
         _runtime.Delete(_pod);
     }
 
+    /// <summary>Plugins of specification 1.1 answer; neither ptp nor host-local or portmap (1.9.1) does anything for it.</summary>
     [Fact]
     public void Status_and_garbage_collection_are_answered_by_plugins_that_know_them()
     {
@@ -194,6 +195,16 @@ public sealed class PodNetworkSystemTests : IDisposable
         Assert.Empty(_node.Run(_network.Remove));
         Assert.Contains("theirs", Links());
         Assert.False(Directory.Exists(Store));
+    }
+
+    [Fact]
+    public void Masquerading_that_is_not_wanted_any_more_is_taken_away()
+    {
+        Apply(Pods.Dual);
+        Assert.Contains("table inet wgmesh", _node.Exec("nft", "list", "ruleset"), StringComparison.Ordinal);
+        // by the agent that was started without the flag
+        Assert.Empty(_node.Run(() => new PodNetwork(_options with { Masquerade = false }).Apply(Pods.Dual)));
+        Assert.Equal("", _node.Exec("nft", "list", "ruleset"));
     }
 
     [Fact]

@@ -62,6 +62,17 @@ public class ConvergenceTests
     }
 
     [Fact]
+    public void An_agent_that_comes_between_two_plans_is_waited_for_with_the_second()
+    {
+        Publish(6);
+        Set("b", agent => agent with { Stream = 2 });
+        Publish(7);
+        Apply("a", 7);
+        Assert.Equal([1.0], Apply("c", 7, after: 1));
+        Assert.Equal([3.0], Apply("b", 7, after: 2));
+    }
+
+    [Fact]
     public void Nobody_waits_for_an_agent_that_has_applied_nothing_yet_has_released_or_has_another_key()
     {
         Set("a", agent => agent with { CurrentRevision = 0 });

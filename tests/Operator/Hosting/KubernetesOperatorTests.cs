@@ -12,7 +12,7 @@ using WgMesh.Rpc;
 
 namespace WgMesh.Operator.Tests.Hosting;
 
-/// <summary>Whole operators on a real API server, with exactly the rights of <c>e2e/kubernetes/rbac.yaml</c>.</summary>
+/// <summary>Whole operators on a real API server, with exactly the rights that the chart gives.</summary>
 [Trait("needs", "system")]
 [Collection(WgMeshClusterCollection.Name)]
 public sealed class KubernetesOperatorTests(WgMeshCluster cluster) : IAsyncLifetime

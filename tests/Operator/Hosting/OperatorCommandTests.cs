@@ -32,7 +32,7 @@ public sealed class OperatorCommandTests : IDisposable
         File.WriteAllText(_folder["config"], "");
         var options = await ReadAsync(
             "--kubernetes", "--kubeconfig", _folder["config"], "--namespace", "mesh", "--advertise-address", "2001:db8::1", "--identity", "one",
-            "--agent-service-account", "agents", "--replica-token-file", "/token", "--listen", "[::]:8443", "--advertise", "mesh.example");
+            "--agent-service-account", "agents", "--replica-token-file", "/token", "--mesh-settings", _folder["config"], "--listen", "[::]:8443", "--advertise", "mesh.example");
         Assert.Equal(
             new KubernetesOptions
             {
@@ -42,6 +42,7 @@ public sealed class OperatorCommandTests : IDisposable
                 Identity = "one",
                 AgentServiceAccount = "agents",
                 ReplicaTokenFile = "/token",
+                MeshSettings = _folder["config"],
             },
             options.Kubernetes);
         Assert.Equal(["mesh.example"], options.Advertise);
@@ -102,6 +103,8 @@ public sealed class OperatorCommandTests : IDisposable
     [InlineData("\"s\" is not a time", "uninstall", "--timeout", "s")]
     [InlineData("\"99999999999s\" is not a time", "uninstall", "--timeout", "99999999999s")]
     [InlineData("File does not exist", "uninstall", "--kubeconfig", "/nowhere")]
+    [InlineData("\"$(WGMESH_OPERATOR_SERVICE_HOST)\" is neither a DNS name nor an address", "--kubernetes", "--advertise=$(WGMESH_OPERATOR_SERVICE_HOST)")]
+    [InlineData("--mesh-settings has no meaning here", "--manifests", "/tmp", "--mesh-settings", "/dev/null")]
     public void What_does_not_go_together_is_refused_and_says_what_would_be_right(string expected, params string[] arguments)
     {
         var errors = OperatorCommand.Create((_, _) => throw new InvalidOperationException("It ran.")).Parse(arguments).Errors;

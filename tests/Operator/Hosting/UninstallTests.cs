@@ -126,6 +126,16 @@ public sealed class UninstallTests(KubernetesServer server) : IAsyncLifetime
     public async Task Without_an_operator_it_says_so_and_what_others_set_is_theirs()
     {
         await server.CreateAsync(KubernetesObjects.Meshes, "default", new JsonObject { ["released"] = true });
+        var old = new JsonObject
+        {
+            ["type"] = "Ready",
+            ["status"] = "False",
+            ["reason"] = MeshReason.Released,
+            ["message"] = "Of another time.",
+            ["observedGeneration"] = 0,
+            ["lastTransitionTime"] = "2026-01-01T00:00:00Z",
+        };
+        await server.PatchAsync($"{Mesh}/status", new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(old) } });
         var time = new ManualTime();
         var running = RunAsync(server.Admin, time);
         await KubernetesObjects.WaitAsync(

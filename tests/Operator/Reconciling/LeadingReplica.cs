@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Planning;
@@ -64,11 +65,12 @@ internal sealed class LeadingReplica : IAsyncDisposable
     }
 
     /// <summary>Whoever else leads.</summary>
-    public void TakeLead()
+    /// <param name="installed">What the mesh's settings are to say.</param>
+    public void TakeLead(JsonObject? installed = null)
     {
         _term = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
         var reconciler = new Reconciler(
-            _client, Cluster, Plans, Agents, _events, _metrics, () => true, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>());
+            _client, Cluster, Plans, Agents, _events, _metrics, () => true, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>(), installed);
         _leading = Task.Run(() => reconciler.RunAsync(_term.Token));
     }
 
