@@ -15,7 +15,7 @@ mesh_operator=10.123.0.254:7443
 # the network, and the mesh's settings
 mesh_underlay() {
   mesh_bridge
-  mkdir -p "$MESH"/{manifests,operator,tokens}
+  mkdir -p "$MESH"/{manifests,operator,tokens,run}
   chmod 700 "$MESH/tokens"
   cat >"$MESH/manifests/mesh.yaml" <<'Y'
 apiVersion: wgmesh.io/v1alpha1
