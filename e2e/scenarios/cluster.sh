@@ -75,8 +75,8 @@ left_on() { # N
     ip -o link | sed "s/^[0-9]*: //; s/ qlen.*//; s/ state.*//"
     ip -o addr; ip route show table all; ip -6 route show table all; ip rule; ip -6 rule
     nft list tables | grep -vE " (filter|nat|mangle|raw|security)$" | while read -r table; do nft list $table; done
-    find /etc/cni /opt/cni /run/wgmesh /var/lib/cni -not -type d -exec sha256sum {} + 2>/dev/null
-    ls -d /run/wgmesh 2>/dev/null'
+    find /etc/cni /opt/cni /run/wgmesh /var/lib/cni/networks -not -type d -exec sha256sum {} + 2>/dev/null
+    true'
 }
 
 phase "Pods wait for a pod network"
@@ -267,7 +267,7 @@ traffic_starts
 on_node 3 kill -KILL "$(agent_process 3)"
 is wgmesh0 on_node 3 bash -c 'ip -o link show wgmesh0 | cut -d" " -f2 | tr -d :' || fail "the tunnel interface went with the agent: node3 is open"
 wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
-kubectl -n wgmesh delete pod "$(kubectl -n wgmesh get pods --field-selector spec.nodeName=node1 -o name | sed -n 's|^pod/\(wgmesh-agent-.*\)|\1|p')" >/dev/null
+kubectl -n wgmesh delete "$(kubectl -n wgmesh get pods --field-selector spec.nodeName=node1 -o name | grep '^pod/wgmesh-agent-')" >/dev/null
 rolled
 wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
 traffic_ends "kill -9 and a deleted pod" 90
@@ -289,16 +289,17 @@ on_node 2 rm /etc/cni/net.d/05-other.conflist
 wait_for 120 "it is gone: WireGuardPeer node2 is Ready" ready node2
 
 phase "A CNI folder that is read-only on node3"
-on_node 3 bash -c 'mount --bind /etc/cni/net.d /etc/cni/net.d && rm /etc/cni/net.d/* && mount -o remount,ro,bind /etc/cni/net.d'
-agent_pod() { kubectl -n wgmesh get pods --field-selector "spec.nodeName=node$1" -o name | grep '^pod/wgmesh-agent-'; }
-kubectl -n wgmesh delete "$(agent_pod 3)" >/dev/null # a container has the folder as it was when it started
+agent=$(agent_process 3)
+on_node 3 kill -STOP "$agent" # it would put the file back
+on_node 3 bash -c 'mount --bind /etc/cni/net.d /etc/cni/net.d && rm /etc/cni/net.d/10-wgmesh.conflist && mount -o remount,ro,bind /etc/cni/net.d'
+on_node 3 kill -KILL "$agent" # a container has the folder as it was when it started
 wait_for 120 "the status of node3 says so" faulty node3 'read-only'
 wait_for 60 "an event on node3, too" told node3 'read-only'
 note "$(condition wgp node3 Ready message)"
 wait_for 60 "pods on node3 are reached as before" reaches 1 "${pod4[3]}"
 for i in 1 2; do ready "node$i" || fail "node$i is not Ready"; done
 on_node 3 umount /etc/cni/net.d
-kubectl -n wgmesh delete "$(agent_pod 3)" >/dev/null
+on_node 3 kill -KILL "$(agent_process 3)"
 wait_for 120 "it can be written again: WireGuardPeer node3 is Ready" ready node3
 wait_for 60 "the network configuration is back" on_node 3 test -s /etc/cni/net.d/10-wgmesh.conflist
 
@@ -365,7 +366,6 @@ ok "every node's interfaces, addresses, routes, rules, nftables and CNI folders 
 kubectl get crd wireguardpeers.wgmesh.io >/dev/null || fail "the definitions went, and all peers with them"
 reaches 1 "${pod4[2]}" && fail "web1 reaches web2 without a mesh"
 for i in 1 2 3; do mesh_kill "speaks$i" INT; done
-for i in 1 2 3; do kubectl delete pod "web$i" --timeout=120s; done
 
 phase "What crossed the underlay"
 mesh_captured 500
