@@ -305,18 +305,12 @@ wait_for 60 "the status says so" programmed later
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
 wait_for 60 "WireGuardMesh is Ready" is True condition wgm default Ready status
 
-step "Metrics are what docs/metrics.md says, and promtool has nothing to say"
+step "promtool has nothing to say of the metrics"
 for i in a b; do
   in_ns net curl -fsS "http://127.0.0.1:${metrics[$i]}/metrics" >"$MESH/operator-$i.metrics"
   promtool check metrics <"$MESH/operator-$i.metrics" || fail "promtool complains of operator $i"
 done
-cat "$MESH"/operator-*.metrics | awk '/^# TYPE/ && $3 != "target_info" {print $3}' | sort -u >"$MESH/exposed"
-sed -n 's/^| `\(wgmesh_operator_[a-z0-9_]*\)`.*/\1/p' docs/metrics.md | sort -u >"$MESH/documented"
-missing=$(comm -23 "$MESH/exposed" "$MESH/documented")
-[[ -z $missing ]] || fail "not in docs/metrics.md: $missing"
-stale=$(comm -13 "$MESH/exposed" "$MESH/documented" | grep -vE '_(drops|refused|failures)_total$' || true)
-[[ -z $stale ]] || fail "in docs/metrics.md and not exposed: $stale"
-ok "$(wc -l <"$MESH/exposed") families of the operator's, each in docs/metrics.md"
+ok "promtool check metrics"
 
 step "What crossed the underlay"
 mesh_captured 100

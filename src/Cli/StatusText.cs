@@ -40,7 +40,7 @@ internal static class StatusText
             Join(peer.ProtocolVersions),
             peer.Kind != PeerKind.Node ? "-" : peer.AppliedRevision.ToString(CultureInfo.InvariantCulture),
             Join(peer.AllowedIps),
-            string.Join("; ", peer.Errors.Prepend(peer.Message).Where(message => message.Length > 0)),
+            string.Join("; ", peer.Errors.Prepend(peer.Released ? "released" : "").Prepend(peer.Message).Where(message => message.Length > 0)),
         }));
 
         var summaries = status.Peers.Where(peer => peer.LinkSummary is not null).ToList();

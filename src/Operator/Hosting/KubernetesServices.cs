@@ -21,7 +21,7 @@ internal static class KubernetesServices
     /// <exception cref="InvalidDataException">An option does not hold.</exception>
     public static void Add(IServiceCollection services, OperatorOptions options, KubernetesOptions kubernetes)
     {
-        var configuration = Configuration(kubernetes);
+        var configuration = Configuration(kubernetes.KubeConfig);
         var space = kubernetes.Namespace ?? configuration.Namespace;
         var address = AddressOf(options, kubernetes, configuration.Host);
         var name = kubernetes.Identity ?? $"{Dns.GetHostName()}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
@@ -109,9 +109,12 @@ internal static class KubernetesServices
             yield return address;
     }
 
-    private static KubernetesClientConfiguration Configuration(KubernetesOptions kubernetes)
+    /// <summary>Where the API server is, and who asks.</summary>
+    /// <param name="path">A kubeconfig file; null: this is a pod.</param>
+    /// <exception cref="KubeConfigException">That cannot be found out.</exception>
+    internal static KubernetesClientConfiguration Configuration(string? path)
     {
-        if (kubernetes.KubeConfig is { } path)
+        if (path is not null)
             return KubernetesClientConfiguration.FromKubeConfig(path);
         try
         {

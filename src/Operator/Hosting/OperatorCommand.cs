@@ -124,6 +124,7 @@ internal sealed class OperatorCommand
         var command = new RootCommand("Plans a WireGuard mesh and serves every node its part: from a folder of manifests, or on a Kubernetes API.");
         foreach (var option in options.Standalone.Concat(options.Cluster).Concat([options._listen, options._metricsListen, options._advertise]))
             command.Options.Add(option);
+        command.Subcommands.Add(UninstallCommand.Create());
         command.Validators.Add(options.Validate);
         command.SetAction((parsed, cancellationToken) => run(options.Read(parsed), cancellationToken));
         return command;

@@ -73,6 +73,18 @@ public sealed class OperatorCommandTests : IDisposable
     }
 
     [Theory]
+    [InlineData("90s", 90)]
+    [InlineData("2m", 120)]
+    [InlineData("1h", 3600)]
+    public void An_uninstall_needs_nothing_more_in_a_pod_and_takes_a_time(string text, int seconds)
+    {
+        Assert.Empty(OperatorCommand.Create((_, _) => throw new InvalidOperationException("It ran.")).Parse("uninstall").Errors);
+        var parsed = UninstallCommand.Create().Parse(["--timeout", text]);
+        Assert.Empty(parsed.Errors);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), parsed.GetValue<TimeSpan?>("--timeout"));
+    }
+
+    [Theory]
     [InlineData("Give --manifests DIR to read the cluster from a folder, or --kubernetes")]
     [InlineData("--manifests and --kubernetes are two ways to run", "--manifests", "/tmp", "--kubernetes")]
     [InlineData("--kubeconfig has no meaning here: with --manifests", "--manifests", "/tmp", "--kubeconfig", "/dev/null")]
@@ -87,6 +99,12 @@ public sealed class OperatorCommandTests : IDisposable
     [InlineData("is not an address and a port", "--kubernetes", "--listen", "192.0.2.1")]
     [InlineData("\"$(WGMESH_OPERATOR_SERVICE_HOST)\" is neither a DNS name nor an address", "--kubernetes", "--advertise=$(WGMESH_OPERATOR_SERVICE_HOST)")]
     [InlineData("--mesh-settings has no meaning here", "--manifests", "/tmp", "--mesh-settings", "/dev/null")]
+    [InlineData("\"0s\" is not a time", "uninstall", "--timeout", "0s")]
+    [InlineData("\"90\" is not a time from 1s to 1h, such as 90s or 2m", "uninstall", "--timeout", "90")]
+    [InlineData("\"61m\" is not a time", "uninstall", "--timeout", "61m")]
+    [InlineData("\"s\" is not a time", "uninstall", "--timeout", "s")]
+    [InlineData("\"99999999999s\" is not a time", "uninstall", "--timeout", "99999999999s")]
+    [InlineData("File does not exist", "uninstall", "--kubeconfig", "/nowhere")]
     public void What_does_not_go_together_is_refused_and_says_what_would_be_right(string expected, params string[] arguments)
     {
         var errors = OperatorCommand.Create((_, _) => throw new InvalidOperationException("It ran.")).Parse(arguments).Errors;
