@@ -18,6 +18,8 @@ internal static class MeshHealth
         {
             if (!node.AgentConnected)
                 problems.Add($"node {node.Name}: its agent is not connected to the operator");
+            if (node.Released)
+                problems.Add($"node {node.Name}: the mesh was taken off it, as before an uninstall; it takes part again when its agent is started anew");
             problems.AddRange(node.Errors.Prepend(node.Message).Where(text => text.Length > 0).Select(text => $"node {node.Name}: {StatusText.Plain(text)}"));
         }
 
