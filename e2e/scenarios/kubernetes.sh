@@ -59,7 +59,7 @@ Y
 start_agent() { # N
   mesh_start "node$1" "node$1" "$BIN/wgmesh-agent" run --node "node$1" --operator "https://${operator_address[a]}:7443" \
     --operator "https://${operator_address[b]}:7443" --ca "$MESH/ca.crt" --token-file "$MESH/tokens/node$1" --state-dir "$MESH/node$1" \
-    --interface wgmesh0 --metrics-listen 127.0.0.1:9586
+    --run-dir "$MESH/run/node$1" --interface wgmesh0 --metrics-listen 127.0.0.1:9586
 }
 
 leader() { local holder; holder=$(kubectl -n wgmesh get lease wgmesh-operator -o 'jsonpath={.spec.holderIdentity}'); echo "${holder%%_*}"; }
@@ -141,11 +141,11 @@ for i in 1 2 3; do
 done
 # an agent that says it is another node than its pod's
 mesh_start impostor node3 "$BIN/wgmesh-agent" run --node node1 --operator "https://${operator_address[a]}:7443" --ca "$MESH/ca.crt" \
-  --token-file "$MESH/tokens/node3" --state-dir "$MESH/impostor" --interface wgmesh1 --metrics-listen 127.0.0.1:9590
+  --token-file "$MESH/tokens/node3" --state-dir "$MESH/impostor" --run-dir "$MESH/run/impostor" --interface wgmesh1 --metrics-listen 127.0.0.1:9590
 refused() { in_ns node3 curl -s -m 30 http://127.0.0.1:9590/readyz | grep -iE 'permissiondenied|permission_denied|token is for'; }
 wait_for 60 "with the token of node3 nobody is node1" refused
 mesh_kill impostor KILL
-in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh1
+in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh1 --state-dir "$MESH/impostor" --run-dir "$MESH/run/impostor" --cni-conf-dir "$MESH/net.d"
 
 step "A laptop joins by kubectl apply"
 mesh_namespace ext 10.123.0.100
@@ -262,7 +262,7 @@ addresses=$(field wgp node1 '{.status.allocatedAddresses}')
 mesh_kill node3 KILL
 kubectl delete node node3
 kubectl -n wgmesh delete pod wgmesh-agent-node3 --force --grace-period=0 >/dev/null 2>&1
-in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh0
+mesh_cleanup 3
 rm -rf "$MESH/node3"
 gone() { ! kubectl get wgp node3 && ! node_has 1 10.244.3.0/24 && ! node_has 2 10.244.3.0/24; }
 wait_for 60 "its WireGuardPeer is gone, and nobody leads its pods' addresses anywhere" gone
@@ -313,7 +313,7 @@ cat "$MESH"/operator-*.metrics | awk '/^# TYPE/ && $3 != "target_info" {print $3
 sed -n 's/^| `\(wgmesh_operator_[a-z0-9_]*\)`.*/\1/p' docs/metrics.md | sort -u >"$MESH/documented"
 missing=$(comm -23 "$MESH/exposed" "$MESH/documented")
 [[ -z $missing ]] || fail "not in docs/metrics.md: $missing"
-stale=$(comm -13 "$MESH/exposed" "$MESH/documented" | grep -vE '_(drops|refused|failures)_total$' || true)
+stale=$(comm -13 "$MESH/exposed" "$MESH/documented" | grep -vE '_(drops|refused|failures)_total$|_cni_ready$' || true)
 [[ -z $stale ]] || fail "in docs/metrics.md and not exposed: $stale"
 ok "$(wc -l <"$MESH/exposed") families of the operator's, each in docs/metrics.md"
 
