@@ -1,11 +1,14 @@
-# Three images from one file; choose one with --target operator, agent or cli.
+# One image with the three programs in /app: who runs it says which one (command: [/app/wgmesh-agent, run, ...]).
 #
 # The base images are arguments, so that a mirror, a digest or another distribution can stand in for them. The runtime image needs
-# ASP.NET Core 10 and OpenSSL's libcrypto (version 3), nothing else: the agent speaks netlink, not `ip` or `iptables`.
+# ASP.NET Core 10 and OpenSSL's libcrypto (version 3), nothing else, not even a shell. The SDK image is of the same distribution: the
+# agent's nft comes from there, with the libraries that it needs.
 ARG SDK_IMAGE=mcr.microsoft.com/dotnet/sdk:10.0-noble
 ARG RUNTIME_IMAGE=mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled
 # The same as <Version> in Directory.Build.props.
 ARG VERSION=0.1.0
+# What it is built from, such as a commit.
+ARG REVISION=
 
 # Packages first: this layer stays until a project file or a lock file changes.
 FROM ${SDK_IMAGE} AS restore
@@ -23,52 +26,39 @@ RUN dotnet restore src/Operator --locked-mode \
     && dotnet restore src/NodeAgent --locked-mode \
     && dotnet restore src/Cli --locked-mode
 
-FROM restore AS sources
+FROM restore AS publish
+ARG VERSION
 COPY .editorconfig ./
 COPY src/ src/
+RUN for project in Operator NodeAgent Cli; do \
+      dotnet publish "src/$project" -c Release --no-restore -p:Version="${VERSION}" -o /publish || exit 1; \
+    done
 
-FROM sources AS publish-operator
+# What the agent runs on a node, and puts there: nft with its libraries (but for those of libc, which every runtime image has), and the
+# reference plugins of CNI. Both from packages, unless the image has them.
+FROM ${SDK_IMAGE} AS tools
+RUN { command -v nft && [ -x /usr/lib/cni/ptp ]; } >/dev/null || { \
+      apt-get update && apt-get install -y --no-install-recommends nftables containernetworking-plugins; }
+RUN mkdir -p /tools/usr/sbin /tools/opt/wgmesh/cni-bin \
+    && nft=$(command -v nft) && cp -L "$nft" /tools/usr/sbin/nft \
+    && ldd "$nft" | awk '$2 == "=>" && $1 !~ /^lib(c|m)[.]so/ {print $3}' >/tmp/libraries \
+    && while read -r library; do \
+         folder=/tools$(readlink -f "$(dirname "$library")") && mkdir -p "$folder" && cp -L "$library" "$folder/" || exit 1; \
+       done </tmp/libraries \
+    && cd /usr/lib/cni && cp -L bridge host-local loopback portmap ptp /tools/opt/wgmesh/cni-bin/
+
+FROM ${RUNTIME_IMAGE}
 ARG VERSION
-RUN dotnet publish src/Operator -c Release --no-restore -p:Version=${VERSION} -o /publish
-
-FROM sources AS publish-agent
-ARG VERSION
-RUN dotnet publish src/NodeAgent -c Release --no-restore -p:Version=${VERSION} -o /publish
-
-FROM sources AS publish-cli
-ARG VERSION
-RUN dotnet publish src/Cli -c Release --no-restore -p:Version=${VERSION} -o /publish
-
-# What the three images share. Ports are the programs' own choice: on the host network the base image's default of 8080 would be
-# somebody else's.
-FROM ${RUNTIME_IMAGE} AS runtime
-ENV ASPNETCORE_HTTP_PORTS=
+ARG REVISION
+LABEL org.opencontainers.image.title="wgmesh" \
+      org.opencontainers.image.description="An encrypted mesh for Kubernetes nodes and external devices: operator, node agent with a userspace WireGuard engine, and kubectl-wgmesh" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# Ports are the programs' own choice: on the host network the base image's default of 8080 would be somebody else's. Nobody debugs in
+# here, and a read-only root file system has no place for the sockets that would take.
+ENV ASPNETCORE_HTTP_PORTS= DOTNET_EnableDiagnostics=0
 WORKDIR /app
-
-FROM runtime AS operator
-ARG VERSION
-LABEL org.opencontainers.image.title="wgmesh-operator" \
-      org.opencontainers.image.description="Plans a WireGuard mesh from WireGuardPeer resources and serves it to its nodes" \
-      org.opencontainers.image.version="${VERSION}"
-COPY --from=publish-operator /publish ./
+COPY --from=tools /tools/ /
+COPY --from=publish /publish ./
+# Who needs more than that (the agent: root with NET_ADMIN, for /dev/net/tun, addresses, routes and nft) is given it where it is run.
 USER 1654:1654
-ENTRYPOINT ["/app/wgmesh-operator"]
-
-# Root, because it opens /dev/net/tun and sets addresses and routes of the host; which capabilities it gets is the chart's to say.
-FROM runtime AS agent
-ARG VERSION
-LABEL org.opencontainers.image.title="wgmesh-agent" \
-      org.opencontainers.image.description="Userspace WireGuard engine and network set-up of one node" \
-      org.opencontainers.image.version="${VERSION}"
-COPY --from=publish-agent /publish ./
-USER 0:0
-ENTRYPOINT ["/app/wgmesh-agent"]
-
-FROM runtime AS cli
-ARG VERSION
-LABEL org.opencontainers.image.title="kubectl-wgmesh" \
-      org.opencontainers.image.description="Inspects a WgMesh cluster and hands out peer configurations" \
-      org.opencontainers.image.version="${VERSION}"
-COPY --from=publish-cli /publish ./
-USER 1654:1654
-ENTRYPOINT ["/app/kubectl-wgmesh"]

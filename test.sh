@@ -23,7 +23,8 @@ if [[ -z $fast ]]; then
   [[ $(id -u) == 0 ]] || fail "namespaces and TUNs take root: sudo ./test.sh, or ./test.sh --fast"
   e2e/packages.sh wireguard-tools:wg iproute2:ip iputils-ping:ping tcpdump:tcpdump curl:curl prometheus:promtool \
     nodejs:node npm:npm util-linux:nsenter procps:sysctl qemu-system-x86:qemu-system-x86_64 busybox-static:busybox cpio:cpio \
-    kmod:depmod nftables:nft conntrack:conntrack etcd-server:etcd openssl:openssl
+    kmod:depmod nftables:nft conntrack:conntrack etcd-server:etcd openssl:openssl containernetworking-plugins:/usr/lib/cni/ptp \
+    containerd:containerd runc:runc iptables:iptables buildah:buildah
   export SIMULATION_SEEDS=2000
   # without it the tests that need it fail, and say why
   if WGMESH_WIREGUARD_GO=$(e2e/wireguard-go.sh); then
@@ -34,13 +35,13 @@ if [[ -z $fast ]]; then
     export WGMESH_KERNEL_PEER
     ok "a Linux kernel with WireGuard in ${WGMESH_KERNEL_PEER##*/}"
   fi
-  if WGMESH_KUBERNETES=$(e2e/kubernetes.sh); then
+  if WGMESH_KUBERNETES=$(e2e/kubernetes.sh kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy); then
     export WGMESH_KUBERNETES
-    ok "kube-apiserver: $("$WGMESH_KUBERNETES/kube-apiserver" --version)"
+    ok "kube-apiserver and what makes a cluster of it: $("$WGMESH_KUBERNETES/kube-apiserver" --version)"
   fi
   if WGMESH_KUBECTL=$(e2e/kubectl.sh); then
     export WGMESH_KUBECTL
-    ok "kubectl: $("$WGMESH_KUBECTL" version --client | head -1)"
+    ok "kubectl: $("$WGMESH_KUBECTL" version --client | head -1), helm: $("${WGMESH_KUBECTL%/*}/helm" version --short)"
   fi
 fi
 

@@ -1,5 +1,6 @@
-# Sourced: a Kubernetes API on one machine: etcd, kube-apiserver and a kubectl that talks to it. Nothing else of a cluster:
-# no controllers, so nobody collects garbage; no kubelets, so pods stay as they were made. Whoever sources it says where:
+# Sourced: a Kubernetes API on one machine: etcd, kube-apiserver and a kubectl that talks to it. Nothing else of a cluster, unless
+# cluster/control-plane.sh adds it: no controllers, so nobody collects garbage; no kubelets, so pods stay as they were made. Whoever
+# sources it says where:
 #   API                              folder for data, certificates and kubeconfigs
 #   api_address                      the address that the API server is reached at
 #   api_run NAME PROGRAM ARGS...     starts a program in the background, beside that address
@@ -7,11 +8,13 @@
 # and ends what api_run started.
 
 api_url=https://$api_address:6443
+# how the API server is when it is alone. The admission that is left out waits for the secrets of a controller that is not here.
+api_options=(--endpoint-reconciler-type=none --authorization-mode=RBAC --disable-admission-plugins=ServiceAccount --service-cluster-ip-range=10.96.0.0/16)
 
-# what it needs: WGMESH_KUBERNETES and WGMESH_KUBECTL where they are set, else built and fetched
+# what it needs: WGMESH_KUBERNETES and WGMESH_KUBECTL where they are set, else built and fetched: api_prepare [PROGRAM...]
 api_prepare() {
   e2e/packages.sh etcd-server:etcd openssl:openssl curl:curl
-  WGMESH_KUBERNETES=${WGMESH_KUBERNETES:-$(e2e/kubernetes.sh)}
+  WGMESH_KUBERNETES=${WGMESH_KUBERNETES:-$(e2e/kubernetes.sh "$@")}
   WGMESH_KUBECTL=${WGMESH_KUBECTL:-$(e2e/kubectl.sh)}
 }
 
@@ -26,7 +29,7 @@ api_certificates() {
   mkdir -p "$API"
   chmod 700 "$API"
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout "$API/ca.key" -out "$API/ca.crt" -subj /CN=kubernetes 2>/dev/null
-  api_certificate apiserver /CN=kube-apiserver "subjectAltName=IP:$api_address" extendedKeyUsage=serverAuth
+  api_certificate apiserver /CN=kube-apiserver "subjectAltName=IP:$api_address,IP:10.96.0.1" extendedKeyUsage=serverAuth
   api_certificate admin /O=system:masters/CN=admin extendedKeyUsage=clientAuth
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$API/serviceaccount.key" 2>/dev/null
   openssl pkey -in "$API/serviceaccount.key" -pubout -out "$API/serviceaccount.pub"
@@ -53,17 +56,18 @@ api_start_etcd() {
     --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 --initial-cluster default=http://127.0.0.1:2380
 }
 
+# two families of pod CIDRs and of services were behind a gate then
+api_gates() {
+  if [[ $("$WGMESH_KUBERNETES/kube-apiserver" --version) == *v1.20.* ]]; then echo --feature-gates=IPv6DualStack=true; fi
+}
+
 api_start_server() {
-  local newly=()
-  # two families of pod CIDRs were behind a gate then
-  [[ $("$WGMESH_KUBERNETES/kube-apiserver" --version) == *v1.20.* ]] && newly+=(--feature-gates=IPv6DualStack=true)
-  # the admission that is left out waits for the secrets of a controller that is not here
+  # shellcheck disable=SC2046 # one word or none
   api_run apiserver "$WGMESH_KUBERNETES/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 --bind-address="$api_address" --secure-port=6443 \
-    --advertise-address="$api_address" --endpoint-reconciler-type=none \
+    --advertise-address="$api_address" \
     --tls-cert-file="$API/apiserver.crt" --tls-private-key-file="$API/apiserver.key" --client-ca-file="$API/ca.crt" \
     --service-account-issuer=https://kubernetes.default.svc --service-account-signing-key-file="$API/serviceaccount.key" \
-    --service-account-key-file="$API/serviceaccount.pub" --authorization-mode=RBAC --service-cluster-ip-range=10.96.0.0/16 \
-    --disable-admission-plugins=ServiceAccount "${newly[@]}"
+    --service-account-key-file="$API/serviceaccount.pub" "${api_options[@]}" $(api_gates)
 }
 
 api_ready() { api_at curl -fsS -m 10 --cacert "$API/ca.crt" --cert "$API/admin.crt" --key "$API/admin.key" "$api_url/readyz"; }
@@ -78,3 +82,10 @@ api_up() {
   api_start_server
   wait_for 120 "kube-apiserver is ready" api_ready
 }
+
+# what objects say
+field() { kubectl get "$1" "$2" -o "jsonpath=$3"; } # KIND NAME JSONPATH
+condition() { field "$1" "$2" "{.status.conditions[?(@.type==\"$3\")].$4}"; } # KIND NAME TYPE status|reason|message
+is() { [[ $("${@:2}") == "$1" ]]; } # VALUE COMMAND...
+says() { [[ $("${@:2}") =~ $1 ]]; } # PATTERN COMMAND...
+ready() { is True condition wgp "$1" Ready status; } # PEER

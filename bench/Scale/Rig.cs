@@ -1,7 +1,6 @@
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using WgMesh.Crds;
-using WgMesh.Kubernetes;
 using WgMesh.Tests.Shared;
 
 namespace WgMesh.Scale;
@@ -22,9 +21,9 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
     /// <summary>Resource definitions, accounts and the mesh's settings.</summary>
     public async Task PrepareAsync()
     {
-        await Server.InstallAsync(Documents(CrdYaml.Generate(CrdYaml.Oldest)));
-        foreach (var item in Documents(await File.ReadAllTextAsync("e2e/kubernetes/rbac.yaml")))
-            await Server.SendAsync(HttpMethod.Post, PathOf(item), item);
+        await Server.InstallAsync(KubernetesManifests.Documents(CrdYaml.Generate(CrdYaml.Oldest)));
+        await Server.AddNamespaceAsync(Space);
+        await Server.CreateAllAsync(await Helm.RightsAsync(Space));
         await ApplyAsync("wireguardmeshes", "default", new JsonObject
         {
             ["spec"] = new JsonObject { ["podCIDRs"] = new JsonArray("10.128.0.0/9"), ["serviceCIDRs"] = new JsonArray("172.30.0.0/16") },
@@ -153,17 +152,5 @@ internal sealed class Rig(KubernetesServer server, string program, string folder
     {
         _processes.Dispose();
         await Server.DisposeAsync();
-    }
-
-    private static IEnumerable<JsonObject> Documents(string yaml) =>
-        ManifestFile.Parse("bench", yaml).Manifests.Select(manifest => manifest.Content.DeepClone().AsObject());
-
-    private static string PathOf(JsonObject item)
-    {
-        var version = item["apiVersion"]!.GetValue<string>();
-        var space = item["metadata"]!["namespace"] is { } name ? $"/namespaces/{name}" : "";
-#pragma warning disable CA1308 // a resource's name is in lower case
-        return $"{(version == "v1" ? "/api/v1" : $"/apis/{version}")}{space}/{item["kind"]!.GetValue<string>().ToLowerInvariant()}s";
-#pragma warning restore CA1308
     }
 }

@@ -96,21 +96,13 @@ rm "$MESH/manifests/peers.yaml"
 gone() { ! node_has 10.99.4.1/32; }
 wait_for 60 "with the file gone, so is the peer" gone
 
-step "Metrics are what docs/metrics.md says, and promtool has nothing to say"
+step "promtool has nothing to say of the metrics"
 in_ns net curl -fsS http://127.0.0.1:9585/metrics >"$MESH/operator.metrics"
 mesh_metrics 1 >"$MESH/node1.metrics"
 for file in operator node1; do
   promtool check metrics <"$MESH/$file.metrics" || fail "promtool complains of $file"
 done
 ok "promtool check metrics"
-cat "$MESH"/*.metrics | awk '/^# TYPE/ && $3 != "target_info" {print $3}' | sort -u >"$MESH/exposed"
-sed -n 's/^| `\(wgmesh_[a-z0-9_]*\)`.*/\1/p' docs/metrics.md | sort -u >"$MESH/documented"
-missing=$(comm -23 "$MESH/exposed" "$MESH/documented")
-[[ -z $missing ]] || fail "not in docs/metrics.md: $missing"
-# some appear only when something was dropped or refused, and some only with an API server or with pods of the agent's own
-stale=$(comm -13 "$MESH/exposed" "$MESH/documented" | grep -vE '_(drops|refused)_total$|^wgmesh_operator_kubernetes_|_cni_ready$' || true)
-[[ -z $stale ]] || fail "in docs/metrics.md and not exposed: $stale"
-ok "$(wc -l <"$MESH/exposed") families, each in docs/metrics.md"
 
 step "A wrong token: the agent keeps its tunnels and says so"
 cp "$MESH/tokens/node1" "$MESH/tokens/node1.right"

@@ -21,6 +21,7 @@ internal static class CommandLine
     {
         ValidateCommand.Create(),
         StatusCommand.Create(),
+        CheckCommand.Create(),
         PeerConfigCommand.Create(),
         CrdsCommand.Create(),
     };

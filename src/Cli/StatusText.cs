@@ -40,7 +40,7 @@ internal static class StatusText
             Join(peer.ProtocolVersions),
             peer.Kind != PeerKind.Node ? "-" : peer.AppliedRevision.ToString(CultureInfo.InvariantCulture),
             Join(peer.AllowedIps),
-            string.Join("; ", peer.Errors.Prepend(peer.Message).Where(message => message.Length > 0)),
+            string.Join("; ", peer.Errors.Prepend(peer.Released ? "released" : "").Prepend(peer.Message).Where(message => message.Length > 0)),
         }));
 
         var summaries = status.Peers.Where(peer => peer.LinkSummary is not null).ToList();
@@ -109,7 +109,7 @@ internal static class StatusText
     }
 
     // agents and manifests have a say in these texts: none of them is to move the cursor
-    private static string Plain(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
+    internal static string Plain(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
 
     private static string Join<T>(IEnumerable<T> texts) => string.Join(',', texts) is { Length: > 0 } joined ? joined : "-";
 

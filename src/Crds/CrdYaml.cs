@@ -31,15 +31,24 @@ public static class CrdYaml
     public static string Generate(Version? server = null) =>
         string.Concat(Types.Select(type => $"---\n{YamlWriter.Write(Definition(type, server is null || server >= FirstWithCel ? Cel.With : Cel.Without))}"));
 
-    /// <summary>The same as a template for Helm, which knows the version of the API server when it installs. Uninstalling keeps the definitions, and so every object.</summary>
+    /// <summary>
+    /// The same as a template for Helm, which knows the version of the API server when it installs. The chart's values say whether it holds the
+    /// definitions, and whether they stay when it is uninstalled, and so every object.
+    /// </summary>
     public static string ChartTemplate() =>
         $"{{{{- /* Generated from the C# types in src/Crds; not to be edited. To write it anew: {RegenerateCommand} */ -}}}}\n"
-        + string.Concat(Types.Select(type =>
-        {
-            var definition = Definition(type, Cel.Gated);
-            definition["metadata"]!["annotations"] = new JsonObject { ["helm.sh/resource-policy"] = "keep" };
-            return $"---\n{Gate(YamlWriter.Write(definition))}";
-        }));
+        + "{{- if .Values.crds.install }}\n"
+        + string.Concat(Types.Select(type => $"---\n{Gate(YamlWriter.Write(Definition(type, Cel.Gated))).Replace("\nspec:\n", $"\n{Keep}spec:\n", StringComparison.Ordinal)}"))
+        + "{{- end }}\n";
+
+    /// <summary>The end of the metadata.</summary>
+    private const string Keep = """
+          {{- if .Values.crds.keep }}
+          annotations:
+            helm.sh/resource-policy: keep
+          {{- end }}
+
+        """;
 
     /// <summary>Whether definitions are to hold CEL.</summary>
     private enum Cel

@@ -140,7 +140,7 @@ public sealed class ProtocolStatus
 public sealed class WireGuardMeshStatus
 {
     /// <summary>At most one condition of each type.</summary>
-    [Description("The conditions of the mesh: Accepted and Ready.")]
+    [Description("The conditions of the mesh: Accepted, Ready and FailClosed.")]
     [MaxLength(16), ListMapKey("type")]
     public List<Condition> Conditions { get; set; } = [];
 

@@ -1,12 +1,4 @@
-using System.Net;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using WgMesh.Rpc;
 using static WgMesh.Cli.Tests.CommandLineTests;
 
@@ -15,46 +7,11 @@ namespace WgMesh.Cli.Tests;
 /// <summary>The commands that ask an operator, against a server on loopback that answers as one.</summary>
 public sealed class OperatorCommandTests : IAsyncLifetime
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("wgmesh-cli-").FullName;
-    private WebApplication _app = null!;
-    private string _url = "";
+    private readonly AskedOperator<Operator> _operator = new(new Operator());
 
-    private string Authority => Path.Combine(_folder, "ca.crt");
+    public Task InitializeAsync() => _operator.StartAsync();
 
-    private string Tokens => Path.Combine(_folder, "tokens");
-
-    public async Task InitializeAsync()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=test", key, HashAlgorithmName.SHA256);
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddIpAddress(IPAddress.Loopback);
-        request.CertificateExtensions.Add(names.Build());
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
-        await File.WriteAllTextAsync(Authority, certificate.ExportCertificatePem());
-        await File.WriteAllTextAsync(Tokens, "node-token a\ntool-token *\n");
-
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Services.AddGrpc();
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
-        {
-            listen.Protocols = HttpProtocols.Http2;
-            listen.UseHttps(certificate);
-        }));
-        _app = builder.Build();
-        _app.MapGrpcService<Operator>();
-        await _app.StartAsync();
-        _url = _app.Urls.Single();
-    }
-
-    public async Task DisposeAsync()
-    {
-        await _app.DisposeAsync();
-        Directory.Delete(_folder, recursive: true);
-    }
+    public async Task DisposeAsync() => await _operator.DisposeAsync();
 
     [Fact]
     public async Task A_peers_configuration_is_printed_as_it_is()
@@ -115,14 +72,14 @@ public sealed class OperatorCommandTests : IAsyncLifetime
     [Fact]
     public async Task A_token_alone_in_a_file_will_do()
     {
-        await File.WriteAllTextAsync(Tokens, "tool-token\n");
+        await File.WriteAllTextAsync(_operator.Tokens, "tool-token\n");
         Assert.Equal(0, (await AskAsync("peer-config", "laptop")).Code);
     }
 
     [Fact]
     public async Task A_wrong_token_is_told_as_such()
     {
-        await File.WriteAllTextAsync(Tokens, "other-token *\n");
+        await File.WriteAllTextAsync(_operator.Tokens, "other-token *\n");
         var (code, _, error) = await AskAsync("peer-config", "laptop");
         Assert.Equal(2, code);
         Assert.Contains("refused the token", error, StringComparison.Ordinal);
@@ -132,7 +89,7 @@ public sealed class OperatorCommandTests : IAsyncLifetime
     [Fact]
     public async Task A_file_with_tokens_of_nodes_alone_is_told_as_such()
     {
-        await File.WriteAllTextAsync(Tokens, "node-token a\n");
+        await File.WriteAllTextAsync(_operator.Tokens, "node-token a\n");
         var (code, _, error) = await AskAsync("status");
         Assert.Equal(2, code);
         Assert.Contains("has no token for tools", error, StringComparison.Ordinal);
@@ -141,7 +98,7 @@ public sealed class OperatorCommandTests : IAsyncLifetime
     [Fact]
     public async Task An_operator_of_another_authority_is_not_believed()
     {
-        var (code, _, error) = await RunAsync("peer-config", "laptop", "--operator", _url, "--token-file", Tokens);
+        var (code, _, error) = await RunAsync("peer-config", "laptop", "--operator", _operator.Url, "--token-file", _operator.Tokens);
         Assert.Equal(2, code);
         Assert.Contains("could not be asked (Unavailable)", error, StringComparison.Ordinal);
     }
@@ -149,7 +106,7 @@ public sealed class OperatorCommandTests : IAsyncLifetime
     [Fact]
     public async Task An_operator_that_is_not_there_is_told_as_such()
     {
-        var (code, _, error) = await RunAsync("status", "--operator", "https://127.0.0.1:1", "--ca", Authority, "--token-file", Tokens);
+        var (code, _, error) = await RunAsync("status", "--operator", "https://127.0.0.1:1", "--ca", _operator.Authority, "--token-file", _operator.Tokens);
         Assert.Equal(2, code);
         Assert.Contains("127.0.0.1:1", error, StringComparison.Ordinal);
     }
@@ -162,13 +119,13 @@ public sealed class OperatorCommandTests : IAsyncLifetime
         Assert.Contains("WGMESH_OPERATOR", error, StringComparison.Ordinal);
         try
         {
-            Environment.SetEnvironmentVariable("WGMESH_OPERATOR", _url);
+            Environment.SetEnvironmentVariable("WGMESH_OPERATOR", _operator.Url);
             (code, _, error) = await RunAsync("status");
             Assert.Equal(2, code);
             Assert.Contains("WGMESH_TOKEN_FILE", error, StringComparison.Ordinal);
 
-            Environment.SetEnvironmentVariable("WGMESH_CA", Authority);
-            Environment.SetEnvironmentVariable("WGMESH_TOKEN_FILE", Tokens);
+            Environment.SetEnvironmentVariable("WGMESH_CA", _operator.Authority);
+            Environment.SetEnvironmentVariable("WGMESH_TOKEN_FILE", _operator.Tokens);
             Assert.Equal(0, (await RunAsync("status")).Code);
         }
         finally
@@ -178,8 +135,7 @@ public sealed class OperatorCommandTests : IAsyncLifetime
         }
     }
 
-    private Task<(int Code, string Output, string Error)> AskAsync(params string[] args) =>
-        RunAsync([.. args, "--operator", _url, "--ca", Authority, "--token-file", Tokens]);
+    private Task<(int Code, string Output, string Error)> AskAsync(params string[] args) => _operator.AskAsync(args);
 
     internal sealed class Operator : Mesh.MeshBase
     {

@@ -21,7 +21,7 @@ public class StatusTextTests
         a.LinkSummary = new LinkSummary { Up = 1, Down = 20, Idle = 3, LastHandshake = Timestamp.FromDateTimeOffset(Now.AddSeconds(-12)),
             ReceivedBytes = 1536, SentBytes = 10 };
         status.Peers.Add(a);
-        status.Peers.Add(new PeerStatus { Name = "b", Node = "b", Message = "waiting", Errors = { "no route" } });
+        status.Peers.Add(new PeerStatus { Name = "b", Node = "b", Message = "waiting", Released = true, Errors = { "cni: no folder" } });
         status.Peers.Add(new PeerStatus { Name = "laptop", Kind = PeerKind.External, Addresses = { "10.90.0.3/32", "fd90:90::3/128" }, ProtocolVersions = { 1 },
             LinkSummary = new LinkSummary { Idle = 1 } });
 
@@ -30,7 +30,7 @@ public class StatusTextTests
 
             PEER    KIND      ADDRESSES                    AGENT  SPEAKS  APPLIED  ALLOWED IPS  MESSAGE
             a       node      10.90.0.1/32                 0.1.0  1,2     7        10.1.0.0/24
-            b       node      -                            away   -       0        -            waiting; no route
+            b       node      -                            away   -       0        -            waiting; released; cni: no folder
             laptop  external  10.90.0.3/32,fd90:90::3/128  -      1       -        -
 
             LINKS OF  UP  DOWN  IDLE  HANDSHAKE  RECEIVED  SENT

@@ -133,32 +133,38 @@ public class CrdYamlTests
     [Fact]
     public void The_newest_server_is_what_definitions_are_for_if_none_is_named() => Assert.Equal(CrdYaml.Generate(new Version(1, 36)), CrdYaml.Generate());
 
-    [Fact]
-    public void The_chart_makes_the_same_definitions_and_keeps_them_when_it_goes()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_chart_makes_the_same_definitions_and_keeps_them_when_it_goes_if_it_is_to(bool keep)
     {
-        Assert.Equal(CrdYaml.Generate(new Version(1, 25)), Rendered(condition: true));
-        Assert.Equal(CrdYaml.Generate(CrdYaml.Oldest), Rendered(condition: false));
+        Assert.Equal(CrdYaml.Generate(new Version(1, 25)), Rendered(hasCel: true));
+        Assert.Equal(CrdYaml.Generate(CrdYaml.Oldest), Rendered(hasCel: false));
 
         // what Helm does with the few actions that the template holds
-        static string Rendered(bool condition)
+        string Rendered(bool hasCel)
         {
+            const string Keep = "  annotations:\n    helm.sh/resource-policy: keep\n";
             var text = new StringBuilder();
-            bool? inIf = null;
+            var conditions = new Stack<bool>();
             foreach (var line in CrdYaml.ChartTemplate().TrimEnd('\n').Split('\n').Skip(1))
             {
-                if (line.StartsWith("{{- if semverCompare \">=1.25-0\" ", StringComparison.Ordinal))
-                    inIf = true;
-                else if (line == "{{- else }}")
-                    inIf = false;
-                else if (line == "{{- end }}")
-                    inIf = null;
-                else if (inIf is null || inIf == condition)
+                var action = line.TrimStart();
+                if (action.StartsWith("{{- if semverCompare \">=1.25-0\" ", StringComparison.Ordinal))
+                    conditions.Push(hasCel);
+                else if (action.StartsWith("{{- if ", StringComparison.Ordinal))
+                    conditions.Push(action == "{{- if .Values.crds.install }}" || (action == "{{- if .Values.crds.keep }}" && keep));
+                else if (action == "{{- else }}")
+                    conditions.Push(!conditions.Pop());
+                else if (action == "{{- end }}")
+                    conditions.Pop();
+                else if (!conditions.Contains(false))
                     text.Append(line).Append('\n');
             }
 
-            const string Keep = "  annotations:\n    helm.sh/resource-policy: keep\n";
+            Assert.Empty(conditions);
             Assert.DoesNotContain("{{", text.ToString(), StringComparison.Ordinal);
-            Assert.Equal(3, text.ToString().Split(Keep).Length);
+            Assert.Equal(keep ? 3 : 1, text.ToString().Split(Keep).Length);
             return text.Replace(Keep, "").ToString();
         }
     }

@@ -9,10 +9,11 @@ using WgMesh.Tests.Shared;
 namespace WgMesh.Mesh.Tests;
 
 /// <summary>The real protocol on the <see cref="Wire"/>, in the place of a device with a TUN and sockets.</summary>
-internal sealed class CoreDataPlane : IDataPlane
+internal sealed class CoreDataPlane : IDataPlane, IDisposable
 {
     private readonly Wire _wire;
     private readonly ProtocolCore _core;
+    private readonly DeviceMetrics _metrics;
     private readonly Outbox _outbox = new();
 
     /// <param name="number">Of the node: 192.0.2.N outside, pods in 10.N.0.0/24.</param>
@@ -20,6 +21,7 @@ internal sealed class CoreDataPlane : IDataPlane
     {
         _wire = wire;
         _core = new ProtocolCore(time, System.Security.Cryptography.RandomNumberGenerator.Create(), versions: versions);
+        _metrics = new DeviceMetrics($"wgmesh{number}", _core, new OffloadSwitches(null), new DeviceOptions { Name = "" }.PeerSeries);
         Address = new Engine.Endpoint(0xC0000200u + (uint)number, 51820, false);
         PodAddress = 0x0A000001u + ((uint)number << 16);
         wire.Plug(this);
@@ -69,7 +71,11 @@ internal sealed class CoreDataPlane : IDataPlane
                 return error;
             }
 
-            _core.Apply(update, _wire.Now, _outbox);
+            if (_core.Apply(update, _wire.Now, _outbox))
+            {
+                _metrics.PeersChanged();
+            }
+
             Transmit();
             _wire.Deliver();
             return null;
@@ -81,6 +87,8 @@ internal sealed class CoreDataPlane : IDataPlane
     public IReadOnlyList<string> ApplyPods(DesiredState desired) => [];
 
     public IReadOnlyList<string> Release() => [];
+
+    public void Dispose() => _metrics.Dispose();
 
     // what follows is called under the wire's lock
 

@@ -55,6 +55,7 @@ internal sealed class RunningAgent : IAsyncDisposable
         await _stop.CancelAsync();
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _metrics.Dispose();
+        Plane.Dispose();
         _stop.Dispose();
     }
 

@@ -26,6 +26,8 @@ internal sealed class RunningOperator : IAsyncDisposable
 
     public Uri Address { get; private set; } = null!;
 
+    public Uri MetricsAddress { get; private set; } = null!;
+
     public static async Task<RunningOperator> StartAsync(string folder, string manifests)
     {
         var running = new RunningOperator(folder);
@@ -44,6 +46,7 @@ internal sealed class RunningOperator : IAsyncDisposable
         await running._app.StartAsync();
         var addresses = running._app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses;
         running.Address = new Uri(addresses.Single(address => address.StartsWith("https", StringComparison.Ordinal)));
+        running.MetricsAddress = new Uri(addresses.Single(address => address.StartsWith("http:", StringComparison.Ordinal)));
         return running;
     }
 

@@ -16,6 +16,7 @@ public sealed class PrometheusTests : IDisposable
     private static readonly IPAddress PrometheusHost = IPAddress.Parse("127.0.0.2");
 
     private readonly Meter _meter = new("t" + Guid.NewGuid().ToString("N"), "1.0");
+    private readonly Meter _seriesMeter = new("t" + Guid.NewGuid().ToString("N"));
     private string[] _peers = ["a", "quote \" and \\ and\nline"];
 
     public PrometheusTests()
@@ -25,7 +26,11 @@ public sealed class PrometheusTests : IDisposable
         _meter.CreateObservableUpDownCounter("wgmesh.sessions", () => 3L, "{session}", "Sessions in use");
     }
 
-    public void Dispose() => _meter.Dispose();
+    public void Dispose()
+    {
+        _meter.Dispose();
+        _seriesMeter.Dispose();
+    }
 
     [Fact]
     public async Task Promtool_has_nothing_to_complain_about()
@@ -76,6 +81,10 @@ public sealed class PrometheusTests : IDisposable
                 await Eventually(client, $$"""wgmesh_handshakes_total{job="{{job}}",role="initiator"}""", "2");
                 await Eventually(client, $$"""wgmesh_never{job="{{job}}"}""", "NaN");
                 await Eventually(client, $$"""histogram_quantile(0.5, wgmesh_collect_duration_seconds_bucket{job="{{job}}"})""", "0.5");
+                // a bound is within its bucket, and it is the same number in both formats
+                await Eventually(client, $$"""wgmesh_handshake_duration_seconds_bucket{job="{{job}}",le=~"5|5.0"}""", "2");
+                await Eventually(client, $$"""count(wgmesh_handshake_duration_seconds_bucket{job="{{job}}"})""", "5");
+                await Eventually(client, $$"""wgmesh_handshake_duration_seconds_sum{job="{{job}}"}""", "96.0005");
                 await Eventually(client, $$"""target_info{job="{{job}}",service_name="wgmesh-test"}""", "1");
             }
             await Eventually(client, """count(wgmesh_peer_received_bytes_total)""", "4");
@@ -98,6 +107,7 @@ public sealed class PrometheusTests : IDisposable
 
     private Task<ScrapedApp> Start() => ScrapedApp.Start(metrics => metrics
         .AddMeter(_meter.Name)
+        .AddSeriesMeter(_seriesMeter.Name, _ => 100)
         .AddView("wgmesh.collect.duration", new ExplicitBucketHistogramConfiguration { Boundaries = [0.25, 0.75, 1, 5] }));
 
     private void RecordAll()
@@ -109,6 +119,11 @@ public sealed class PrometheusTests : IDisposable
         var duration = _meter.CreateHistogram<double>("wgmesh.collect.duration", "s", "Time to collect");
         duration.Record(0.4);
         duration.Record(0.6);
+        var handshake = _seriesMeter.CreateHistogram<double>("wgmesh.handshake.duration", "s", "Time to a session",
+            advice: new() { HistogramBucketBoundaries = [0.001, 0.3, 5, 90] });
+        handshake.Record(0.0005);
+        handshake.Record(5);
+        handshake.Record(91);
     }
 
     private IEnumerable<Measurement<T>> PerPeer<T>(T value)

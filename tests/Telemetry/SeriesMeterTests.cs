@@ -12,7 +12,7 @@ public sealed class SeriesMeterTests
     public async Task Peers_may_come_and_go_beyond_the_cardinality_limit()
     {
         using var meter = Meter(removalsPerMeter: 20);
-        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, maxSeries: 25));
+        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, _ => 25));
 
         for (var i = 0; i < 200; i++)
         {
@@ -27,7 +27,7 @@ public sealed class SeriesMeterTests
     public async Task Removals_that_nobody_scraped_do_not_use_up_the_SDKs_streams()
     {
         using var meter = Meter(removalsPerMeter: 1);
-        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, maxSeries: 25));
+        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, _ => 25));
         _peers = ["a"];
         await app.Scrape();
         for (var i = 0; i < 2500; i++)
@@ -40,7 +40,7 @@ public sealed class SeriesMeterTests
     public async Task The_limit_of_series_is_the_meters_own()
     {
         using var other = new Meter(_name + ".other");
-        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, maxSeries: 5000).AddMeter(other.Name));
+        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, _ => 5000).AddMeter(other.Name));
         using var meter = Meter(removalsPerMeter: 1);
         _peers = [.. Enumerable.Range(0, 4999).Select(i => $"p{i}")];
         var counter = other.CreateCounter<long>("other");
@@ -62,7 +62,7 @@ public sealed class SeriesMeterTests
             m.UpDownCounter("u", () => Observe(2L), null, "An up-down counter");
             m.Gauge("g", () => Observe(0.5), "s", "A gauge");
         });
-        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, maxSeries: 100));
+        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, _ => 100));
         _peers = ["a"];
         var before = await app.Scrape();
 
@@ -81,7 +81,7 @@ public sealed class SeriesMeterTests
             lock (owner)
                 return Observe(1L).ToArray();
         }, "By", "Bytes received"));
-        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, maxSeries: 100));
+        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, _ => 100));
         _peers = ["a"];
         using var stop = new CancellationTokenSource();
         var removing = Task.Run(() =>
@@ -105,7 +105,7 @@ public sealed class SeriesMeterTests
     public async Task A_disposed_meter_is_gone_and_stays_gone()
     {
         var meter = Meter(removalsPerMeter: 1);
-        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, maxSeries: 100));
+        await using var app = await ScrapedApp.Start(m => m.AddSeriesMeter(_name, _ => 100));
         _peers = ["a"];
         Assert.Single(await app.Samples());
 

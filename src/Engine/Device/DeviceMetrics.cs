@@ -1,101 +1,105 @@
 using System.Diagnostics.Metrics;
-using System.Text;
 using WgMesh.Engine.Protocol;
 
 namespace WgMesh.Engine.Device;
 
-/// <summary>The meter <see cref="WireGuardDevice.MeterName"/>: read off the counters when somebody asks. docs/metrics.md is its contract.</summary>
+/// <summary>
+/// What a device measures of itself and of all its peers together: read off their counters when somebody asks, and always there, however
+/// many peers there are. Single peers are <see cref="PeerMetrics"/>'. docs/metrics.md is the contract of both.
+/// </summary>
 internal sealed class DeviceMetrics : IDisposable
 {
-    private static readonly string[] ReasonNames = [.. Enum.GetValues<DropReason>().Select(SnakeCase)];
+    // A retry comes 5 s after the call before it, so 5, 6 and 11 tell how many it took; an attempt ends after 90 s.
+    private static readonly double[] DurationBounds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 5, 6, 11, 30, 60, 90];
 
-    // peers that may go before the places of their series are reclaimed
-    private const int RemovalsPerMeter = 500;
-
-    private readonly SeriesMeter _meter;
+    private readonly Meter _meter = new(WireGuardDevice.MeterName);
     private readonly KeyValuePair<string, object?> _interface;
     private readonly ProtocolCore _core;
     private readonly OffloadSwitches _offloads;
+    private readonly PeerMetrics _peers;
 
-    public DeviceMetrics(string name, ProtocolCore core, OffloadSwitches offloads)
+    /// <param name="name">Of the interface.</param>
+    /// <param name="core">Whose counters are read.</param>
+    /// <param name="offloads">Those of the device.</param>
+    /// <param name="peerSeries">How many peers, at most, have series of their own.</param>
+    public DeviceMetrics(string name, ProtocolCore core, OffloadSwitches offloads, int peerSeries)
     {
         _interface = new("interface", name);
         _core = core;
         _offloads = offloads;
-        _meter = new SeriesMeter(WireGuardDevice.MeterName, null, RemovalsPerMeter, Describe);
+        _peers = new PeerMetrics(name, core, peerSeries);
+        var durations = _meter.CreateHistogram<double>(
+            "wgmesh.device.handshake_duration",
+            "s",
+            "Time from the first initiation of an attempt to the session, as initiator.",
+            advice: new() { HistogramBucketBoundaries = DurationBounds });
+        core.HandshakeTook = took => durations.Record(took.TotalSeconds, _interface);
+        Describe();
     }
 
-    /// <summary>A peer is no longer among the core's.</summary>
-    public void PeerRemoved() => _meter.Removed();
+    /// <summary>Peers came, went, or are called or measured otherwise. Not to be called by two threads at once.</summary>
+    public void PeersChanged() => _peers.PeersChanged();
 
-    public void Dispose() => _meter.Dispose();
-
-    private void Describe(SeriesMeter meter)
+    public void Dispose()
     {
-        meter.UpDownCounter<long>("wgmesh.device.peers", () => [new Measurement<long>(_core.Peers.LongCount(), _interface)], "{peer}", "Peers configured on the interface.");
-        meter.Counter("wgmesh.device.drops", DeviceDrops, "{packet}", "Packets and messages dropped that belong to no peer, by reason.");
-        meter.Gauge("wgmesh.device.offload", OffloadsOn, null, "1: the offload is in use; 0: the kernel lacks or refused it, or it was switched off.");
-        meter.Counter("wgmesh.device.offload_refusals", OffloadRefusals, "{refusal}", "Runs that the kernel refused and then took packet by packet, by offload.");
-        meter.Counter("wgmesh.peer.handshakes", Handshakes, "{handshake}", "Handshakes with the peer, by our role in them and their result.");
-        meter.Counter("wgmesh.peer.rekeys", () => PerPeer(peer => peer.Counters.Rekeys), "{session}", "Sessions that took the place of an earlier one.");
-        meter.Gauge("wgmesh.peer.last_handshake_timestamp", LastHandshakes, "s", "When the newest session with the peer was made, as Unix time; 0: never.");
-        meter.Counter("wgmesh.peer.received", () => PerPeer(peer => peer.Counters.ReceivedBytes), "By", "Bytes received from the peer in UDP datagrams.");
-        meter.Counter("wgmesh.peer.sent", () => PerPeer(peer => peer.Counters.SentBytes), "By", "Bytes sent to the peer in UDP datagrams.");
-        meter.Counter("wgmesh.peer.received_packets", () => PerPeer(peer => peer.Counters.ReceivedPackets), "{packet}", "Inner packets accepted from the peer.");
-        meter.Counter("wgmesh.peer.sent_packets", () => PerPeer(peer => peer.Counters.SentPackets), "{packet}", "Inner packets sent to the peer.");
-        meter.Counter("wgmesh.peer.drops", PeerDrops, "{packet}", "Packets and messages dropped on the way to or from the peer, by reason.");
+        _core.HandshakeTook = null;
+        _peers.Dispose();
+        _meter.Dispose();
     }
 
-    private IEnumerable<Measurement<double>> OffloadsOn() =>
-        OffloadNames.All.Select(entry => new Measurement<double>(_offloads.Has(entry.Offload) ? 1 : 0, _interface, new("offload", entry.Name)));
+    private void Describe()
+    {
+        _meter.CreateObservableUpDownCounter("wgmesh.device.peers", () => One(_core.UnorderedPeers.LongCount()), "{peer}", "Peers configured on the interface.");
+        _meter.CreateObservableUpDownCounter("wgmesh.device.peers_without_series", () => One(_peers.WithoutSeries), "{peer}", "Peers that have no series of their own.");
+        _meter.CreateObservableUpDownCounter("wgmesh.device.links", Links, "{link}", "Links by state.");
+        _meter.CreateObservableUpDownCounter("wgmesh.device.rekeys_overdue", RekeysOverdue, "{link}", "Links on which a new session has been asked for in vain for 90 s.");
+        Total("wgmesh.device.received", "By", "Bytes received from all peers in UDP datagrams.", counters => counters.ReceivedBytes);
+        Total("wgmesh.device.sent", "By", "Bytes sealed into UDP datagrams to all peers.", counters => counters.SentBytes);
+        Total("wgmesh.device.received_packets", "{packet}", "Inner packets accepted from all peers.", counters => counters.ReceivedPackets);
+        Total("wgmesh.device.sent_packets", "{packet}", "Inner packets sent to all peers.", counters => counters.SentPackets);
+        Total("wgmesh.device.rekeys", "{session}", "Sessions that took the place of an earlier one.", counters => counters.Rekeys);
+        _meter.CreateObservableCounter("wgmesh.device.handshakes", Handshakes, "{handshake}", "Handshakes with all peers.");
+        _meter.CreateObservableCounter("wgmesh.device.drops", Drops, "{packet}", "Packets and messages dropped, those of peers included.");
+        _meter.CreateObservableGauge("wgmesh.device.offload", OffloadsOn, null, "Whether the offload is in use.");
+        _meter.CreateObservableCounter("wgmesh.device.offload_refusals", OffloadRefusals, "{refusal}", "Runs of packets that the kernel refused and then took one by one.");
+    }
+
+    private void Total(string name, string unit, string description, Func<PeerCounters, long> count) =>
+        _meter.CreateObservableCounter(name, () => One(_core.Totals.Sum(count)), unit, description);
+
+    private Measurement<long> One(long value) => new(value, _interface);
+
+    private IEnumerable<Measurement<long>> Links()
+    {
+        var now = Instant.Now(_core.Time);
+        var counts = new long[MetricLabels.LinkStates.Length];
+        foreach (var peer in _core.UnorderedPeers)
+        {
+            counts[(int)peer.LinkAt(now)]++;
+        }
+
+        return MetricLabels.LinkStates.Select(entry => new Measurement<long>(counts[(int)entry.State], _interface, entry.Label));
+    }
+
+    private Measurement<long> RekeysOverdue()
+    {
+        var now = Instant.Now(_core.Time);
+        return One(_core.UnorderedPeers.LongCount(peer => peer.IsRekeyOverdue(now)));
+    }
+
+    private IEnumerable<Measurement<long>> Handshakes() =>
+        MetricLabels.Handshakes.Select(entry => new Measurement<long>(_core.Totals.Sum(entry.Count), _interface, entry.Role, entry.Result));
+
+    // every reason, also those that have not occurred: the first drop is an increase then, and not a series out of nothing
+    private IEnumerable<Measurement<long>> Drops()
+    {
+        var drops = _core.Totals.Drops();
+        return MetricLabels.Reasons.Select(entry => new Measurement<long>(_core.Drops[entry.Reason] + drops[entry.Reason], _interface, entry.Label));
+    }
+
+    private IEnumerable<Measurement<long>> OffloadsOn() =>
+        OffloadNames.All.Select(entry => new Measurement<long>(_offloads.Has(entry.Offload) ? 1 : 0, _interface, new("offload", entry.Name)));
 
     private IEnumerable<Measurement<long>> OffloadRefusals() =>
         OffloadNames.All.Select(entry => new Measurement<long>(_offloads.Refusals(entry.Offload), _interface, new("offload", entry.Name)));
-
-    private IEnumerable<Measurement<long>> PerPeer(Func<Peer, long> value) =>
-        _core.Peers.Select(peer => new Measurement<long>(value(peer), _interface, Named(peer)));
-
-    private IEnumerable<Measurement<double>> LastHandshakes() =>
-        _core.Peers.Select(peer => new Measurement<double>(
-            peer.LastHandshake is { } moment ? (moment - DateTimeOffset.UnixEpoch).TotalSeconds : 0, _interface, Named(peer)));
-
-    private IEnumerable<Measurement<long>> Handshakes() => _core.Peers.SelectMany(peer => new[]
-    {
-        Handshake(peer, "initiator", "completed", peer.Counters.CompletedAsInitiator),
-        Handshake(peer, "initiator", "failed", peer.Counters.FailedAsInitiator),
-        Handshake(peer, "initiator", "given_up", peer.Counters.GivenUp),
-        Handshake(peer, "responder", "completed", peer.Counters.CompletedAsResponder),
-        Handshake(peer, "responder", "failed", peer.Counters.FailedAsResponder),
-    });
-
-    private Measurement<long> Handshake(Peer peer, string role, string result, long count) =>
-        new(count, _interface, Named(peer), new("role", role), new("result", result));
-
-    private IEnumerable<Measurement<long>> DeviceDrops() => Drops(_core.Drops, []);
-
-    private IEnumerable<Measurement<long>> PeerDrops() => _core.Peers.SelectMany(peer => Drops(peer.Counters.Drops, [Named(peer)]));
-
-    // only reasons that have occurred: a series per peer and reason would be mostly zeros
-    private IEnumerable<Measurement<long>> Drops(DropCounters drops, KeyValuePair<string, object?>[] tags) =>
-        Enum.GetValues<DropReason>()
-            .Where(reason => drops[reason] > 0)
-            .Select(reason => new Measurement<long>(drops[reason], [_interface, .. tags, new("reason", ReasonNames[(int)reason])]));
-
-    private static KeyValuePair<string, object?> Named(Peer peer) => new("peer", peer.Name);
-
-    private static string SnakeCase(DropReason reason)
-    {
-        var text = new StringBuilder();
-        foreach (var c in reason.ToString())
-        {
-            if (char.IsUpper(c) && text.Length > 0)
-            {
-                text.Append('_');
-            }
-
-            text.Append(char.ToLowerInvariant(c));
-        }
-
-        return text.ToString();
-    }
 }

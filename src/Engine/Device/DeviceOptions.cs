@@ -22,7 +22,10 @@ public sealed record DeviceOptions
     /// <summary>Offloads that are not to be used, though the kernel has them.</summary>
     public Offloads Disabled { get; init; }
 
-    /// <summary>How many peers, at most, have metric series of their own.</summary>
+    /// <summary>
+    /// How many peers, at most, have metric series of their own: first those that are <see cref="PeerUpdate.MeasuredFirst"/>, then the others, by name.
+    /// What all do together is measured in any case.
+    /// </summary>
     public int PeerSeries { get; init; } = 250;
 
     /// <summary>Told in a sentence what the device found out that its user may want to know; for a log. Called by several threads.</summary>

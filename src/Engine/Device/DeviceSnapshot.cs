@@ -51,6 +51,9 @@ public sealed record PeerSnapshot
     /// <summary>Names the peer to people.</summary>
     public required string Name { get; init; }
 
+    /// <inheritdoc cref="PeerUpdate.MeasuredFirst"/>
+    public bool MeasuredFirst { get; init; }
+
     /// <summary>Null for none.</summary>
     public SecretKey? PresharedKey { get; init; }
 
@@ -90,11 +93,15 @@ public sealed record PeerSnapshot
     /// <summary>Initiations sent since the peer was last heard under a session; from 2 on it does not answer.</summary>
     public int UnansweredInitiations { get; init; }
 
+    /// <summary>How the link is.</summary>
+    public PeerLink Link => PeerLinks.Of(HasLiveSession, UnansweredInitiations);
+
     /// <summary>One of a core's peers at this moment.</summary>
     internal static PeerSnapshot Of(Peer peer, ProtocolCore core) => new()
     {
         PublicKey = peer.PublicKey,
         Name = peer.Name,
+        MeasuredFirst = peer.MeasuredFirst,
         PresharedKey = peer.PresharedKey,
         Endpoint = peer.Endpoint,
         PersistentKeepalive = peer.PersistentKeepalive,

@@ -30,6 +30,12 @@ public sealed record PeerUpdate
     /// <summary>What people call the peer, for metrics and logs; null keeps the name (at first: the public key in base64).</summary>
     public string? Name { get; init; }
 
+    /// <summary>
+    /// Whether the peer is among the first to have metric series of its own, where there are more peers than <see cref="DeviceOptions.PeerSeries"/>;
+    /// null keeps it as it is (at first: not).
+    /// </summary>
+    public bool? MeasuredFirst { get; init; }
+
     /// <summary>Do nothing if there is no such peer.</summary>
     public bool UpdateOnly { get; init; }
 

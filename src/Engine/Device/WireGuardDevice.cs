@@ -14,7 +14,7 @@ namespace WgMesh.Engine.Device;
 /// </summary>
 public sealed class WireGuardDevice : IDisposable
 {
-    /// <summary>Name of the meter with what peers have done: series per peer, so read it with room for them.</summary>
+    /// <summary>Name of the meter. There are series per peer, so read it with room for them: <see cref="MostSeries"/>.</summary>
     public const string MeterName = "WgMesh.Engine";
 
     // How much a thread does before it looks again whether it is to end, or whether something else is due: under a flood there
@@ -52,7 +52,7 @@ public sealed class WireGuardDevice : IDisposable
         _offloads = new OffloadSwitches(options.Report);
         _offloads.SwitchOn(Has(tun.Offloads) | Has(sockets));
         _core = new ProtocolCore(BootClock.Instance, RandomNumberGenerator.Create(), _wake.Signal, options.Versions) { Mtu = tun.GetMtu() };
-        _metrics = new DeviceMetrics(tun.Name, _core, _offloads);
+        _metrics = new DeviceMetrics(tun.Name, _core, _offloads, options.PeerSeries);
         _configurationTransmitter = new Transmitter(_core, _offloads, tun.Queues[0]);
         _wanted = options.Wanted;
         _binding = new Binding(this, sockets);
@@ -97,6 +97,11 @@ public sealed class WireGuardDevice : IDisposable
         }
     }
 
+    /// <summary>How many series an instrument of the meter may have, those included that are gone and take up room for a while.</summary>
+    /// <param name="instrument">Its name.</param>
+    /// <param name="peerSeries"><see cref="DeviceOptions.PeerSeries"/> of the device.</param>
+    public static int MostSeries(string instrument, int peerSeries) => PeerMetrics.Places(instrument, peerSeries);
+
     /// <summary>Whether the interface stays when the device ends, so that its routes go nowhere rather than elsewhere.</summary>
     /// <exception cref="LinuxException">The interface was deleted.</exception>
     public void KeepInterface(bool keep) => _tun.Persist(keep);
@@ -115,11 +120,11 @@ public sealed class WireGuardDevice : IDisposable
                 return error;
             }
 
-            var removed = _core.Apply(update, Now, _configurationOutbox);
+            var peersChanged = _core.Apply(update, Now, _configurationOutbox);
             _configurationTransmitter.Transmit(_configurationOutbox, _binding.Sockets[0]);
-            for (; removed > 0; removed--)
+            if (peersChanged)
             {
-                _metrics.PeerRemoved();
+                _metrics.PeersChanged();
             }
 
             return null;

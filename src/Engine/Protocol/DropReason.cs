@@ -85,4 +85,12 @@ internal sealed class DropCounters
         Interlocked.Add(ref _counts[(int)reason], count);
         return reason;
     }
+
+    public void Add(DropCounters other)
+    {
+        for (var reason = 0; reason < _counts.Length; reason++)
+        {
+            Interlocked.Add(ref _counts[reason], other[(DropReason)reason]);
+        }
+    }
 }

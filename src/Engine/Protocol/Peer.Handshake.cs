@@ -13,6 +13,8 @@ internal sealed partial class Peer
     private Tai64n _lastTimestampSent, _lastTimestampReceived, _lastTimestampRefused;
     private Instant? _lastInitiationSent, _lastInitiationReceived;
     private Instant _attemptsStarted;
+    private Instant? _wantedSince; // a new session; null: nobody has asked for one since the newest was made
+    private Instant? _callingSince; // the first initiation of the attempt that goes on
     private long _sessionsMade;
     private volatile int _unanswered;
 
@@ -35,6 +37,22 @@ internal sealed partial class Peer
     /// </summary>
     public int UnansweredInitiations => _unanswered;
 
+    /// <summary>How the link is.</summary>
+    public PeerLink LinkAt(Instant now) => PeerLinks.Of(HasLiveSession(now), _unanswered);
+
+    /// <summary>
+    /// Whether the session that was to follow the newest one is overdue: packets, or the timers, have asked for it for as long as an attempt may
+    /// take, and lately still, in vain. A single packet to a peer that is gone asks once and is given up; that is not meant.
+    /// </summary>
+    public bool IsRekeyOverdue(Instant now)
+    {
+        lock (_gate)
+        {
+            return LastHandshake is not null && _wantedSince is { } since
+                && _attemptsStarted - since >= Limits.RekeyAttemptTime && now - _attemptsStarted < Limits.RejectAfterTime;
+        }
+    }
+
     /// <summary>Starts a handshake if there is no session.</summary>
     public void Connect(Instant now, Outbox outbox)
     {
@@ -53,6 +71,11 @@ internal sealed partial class Peer
     {
         if (!isRetry)
         {
+            if (_wantedSince is null || now - _attemptsStarted >= Limits.RejectAfterTime)
+            {
+                _wantedSince = now; // after such a pause, the old wish is forgotten
+            }
+
             _attemptsStarted = now;
         }
 
@@ -83,6 +106,11 @@ internal sealed partial class Peer
         _outstanding = handshake;
         _lastTimestampSent = timestamp;
         _lastInitiationSent = now;
+        if (_callingSince is not { } began || now - began >= Limits.RekeyAttemptTime)
+        {
+            _callingSince = now; // packets that keep coming keep retries going for ever, but one attempt lasts 90 s
+        }
+
         _unanswered++;
         Counters.InitiationSent();
         Counters.Sent(message.Length);
@@ -173,6 +201,11 @@ internal sealed partial class Peer
             SetEndpoint(from);
             Counters.Received(response.Length);
             AuthenticatedReceived(now);
+            if (_callingSince is { } began)
+            {
+                _core.HandshakeTook?.Invoke(now - began);
+            }
+
             HandshakeCompleted(asInitiator: true);
 
             // S7: what waited for the session confirms it to the responder, and so does an empty packet
@@ -282,6 +315,7 @@ internal sealed partial class Peer
     {
         Disarm(ref _retransmitAt);
         _unanswered = 0;
+        _wantedSince = _callingSince = null;
         LastHandshake = _core.Time.GetUtcNow();
         Counters.Completed(asInitiator);
     }
@@ -289,6 +323,7 @@ internal sealed partial class Peer
     private void GiveUpHandshake(Instant now, Outbox outbox)
     {
         EndOutstanding();
+        _callingSince = null;
         Counters.GaveUp();
         if (_staged.TryPeek(out var packet))
         {
@@ -310,6 +345,7 @@ internal sealed partial class Peer
         EndOutstanding();
         RetireSessions();
         _lastInitiationSent = null; // nothing is left that a new initiation could crowd
+        _wantedSince = _callingSince = null;
         _unanswered = 0;
     }
 

@@ -23,7 +23,7 @@ internal sealed class ProtocolCore
     private readonly ConcurrentDictionary<PublicKey, Peer> _peers = new();
     private readonly RateLimiter _rateLimiter = new();
     private long _added;
-    private int _removed;
+    private bool _peersChanged;
     private volatile StaticIdentity? _identity;
     private volatile CookieChecker? _checker;
     private volatile int _mtu = 1420;
@@ -61,6 +61,18 @@ internal sealed class ProtocolCore
 
     /// <summary>In the order they were added.</summary>
     public IEnumerable<Peer> Peers => _peers.Values.OrderBy(peer => peer.Sequence);
+
+    /// <summary>In no order, which costs less.</summary>
+    public IEnumerable<Peer> UnorderedPeers => _peers.Select(entry => entry.Value);
+
+    /// <summary>What all peers have done, those that are gone included.</summary>
+    public PeerTotals Totals { get; } = new();
+
+    /// <summary>
+    /// Told, by any thread, how long a handshake of ours took: from the first initiation of the attempt, so retries are in it, to the session.
+    /// What the other side started is not told of: when it first tried, only it knows.
+    /// </summary>
+    public Action<TimeSpan>? HandshakeTook { get; set; }
 
     public StaticIdentity? Identity => _identity;
 
@@ -215,12 +227,12 @@ internal sealed class ProtocolCore
     private ProtocolVersion? Spoken(uint number) => Versions.FirstOrDefault(version => version.Number == number);
 
     /// <summary>Carries out a valid update. Ports and marks are the device's.</summary>
-    /// <returns>How many peers are gone.</returns>
-    public int Apply(DeviceUpdate update, Instant now, Outbox outbox)
+    /// <returns>Whether peers came, went, or are called or measured otherwise.</returns>
+    public bool Apply(DeviceUpdate update, Instant now, Outbox outbox)
     {
         lock (_configuration)
         {
-            _removed = 0;
+            _peersChanged = false;
             if (update.PrivateKey is { } key)
             {
                 SetIdentity(key.IsZero ? null : new StaticIdentity(key));
@@ -241,7 +253,7 @@ internal sealed class ProtocolCore
                 Apply(peer, anew: update.ReplacePeers && mentioned.Add(peer.PublicKey), now, outbox);
             }
 
-            return _removed;
+            return _peersChanged;
         }
     }
 
@@ -266,7 +278,9 @@ internal sealed class ProtocolCore
         }
 
         peer ??= AddPeer(update.PublicKey);
-        peer.Name = update.Name ?? peer.Name;
+        var (name, measuredFirst) = (update.Name ?? peer.Name, update.MeasuredFirst ?? peer.MeasuredFirst);
+        _peersChanged |= name != peer.Name || measuredFirst != peer.MeasuredFirst;
+        (peer.Name, peer.MeasuredFirst) = (name, measuredFirst);
         if ((update.PresharedKey ?? (anew ? NoKey : null)) is { } presharedKey)
         {
             peer.SetPresharedKey(presharedKey);
@@ -351,6 +365,8 @@ internal sealed class ProtocolCore
         var peer = new Peer(this, key, _added++);
         peer.SetIdentity(_identity);
         _peers[key] = peer;
+        Totals.Joined(peer);
+        _peersChanged = true;
         return peer;
     }
 
@@ -359,7 +375,8 @@ internal sealed class ProtocolCore
         AllowedIps.RemoveOwner(peer);
         _peers.TryRemove(peer.PublicKey, out _);
         peer.Remove();
-        _removed++;
+        Totals.Left(peer);
+        _peersChanged = true;
     }
 
     /// <summary>

@@ -18,6 +18,9 @@ internal sealed record PodNetworkOptions
     /// <summary>A folder that does not outlive a reboot, for the file that says that the data path is up.</summary>
     public string RunFolder { get; init; } = "/run/wgmesh";
 
+    /// <summary>Where the plugin host-local keeps the addresses that it has given, a folder per network; on the node, as the others.</summary>
+    public string StoreFolder { get; init; } = "/var/lib/cni/networks";
+
     /// <summary>Whether pods reach what is not of the mesh under the node's address.</summary>
     public bool Masquerade { get; init; }
 }
@@ -31,17 +34,105 @@ internal sealed record PodNetworkOptions
 internal sealed record PodNetworkState(
     ImmutableArray<Prefix> PodCidrs, ImmutableArray<Prefix> MeshPrefixes, ImmutableArray<Prefix> Addresses, string Interface, int Mtu);
 
-/// <summary>The node's pod network: the CNI configuration and its plugins, and the masquerading of what leaves the mesh. One caller at a time.</summary>
-internal sealed class PodNetwork(PodNetworkOptions options)
+/// <summary>
+/// The node's pod network: the CNI configuration and its plugins, and the masquerading of what leaves the mesh. Works in the calling
+/// thread's network namespace. One caller at a time.
+/// </summary>
+/// <param name="nft">Null: the one that is installed.</param>
+internal sealed class PodNetwork(PodNetworkOptions options, Nft? nft = null)
 {
+    private readonly ConfFolder? _conf = options.ConfFolder is { } folder ? new(folder) : null;
+    private readonly PluginFolder _plugins = new(options.BinFolder, options.PluginFolder);
+    private readonly Masquerade _masquerade = new(nft ?? new Nft());
+    private bool _applied;
+
     /// <summary>Whether pods can be started: the configuration is in place, and what it needs.</summary>
     internal bool IsReady { get; private set; }
 
     /// <summary>Makes it so, once device and host carry packets; what is right already is left alone.</summary>
     /// <returns>What could not be done, one sentence each.</returns>
-    internal IReadOnlyList<string> Apply(PodNetworkState desired) => options.ConfFolder is null || desired.PodCidrs.IsEmpty ? [] : [];
+    internal IReadOnlyList<string> Apply(PodNetworkState desired)
+    {
+        List<string> faults = [];
+        // first, so that the first pod finds it; what an agent with the flag made, one without it takes away
+        if (options.Masquerade || !_applied)
+        {
+            Add(faults, options.Masquerade ? _masquerade.Apply(desired) : _masquerade.Remove());
+        }
+
+        _applied = true;
+        var masquerading = faults.Count;
+        if (_conf is not null && !desired.PodCidrs.IsEmpty)
+        {
+            Connect(_conf, desired, faults);
+        }
+
+        IsReady = _conf is not null && !desired.PodCidrs.IsEmpty && faults.Count == masquerading;
+        return faults;
+    }
 
     /// <summary>Takes away everything of ours, and cuts off the pods that are still connected by it.</summary>
     /// <returns>What could not be done, one sentence each.</returns>
-    internal IReadOnlyList<string> Remove() => [];
+    internal IReadOnlyList<string> Remove()
+    {
+        IsReady = false;
+        List<string> faults = [];
+        if (_conf is not null)
+        {
+            Disconnect(_conf, faults);
+        }
+
+        Add(faults, _masquerade.Remove());
+        return faults;
+    }
+
+    // each step only once what it promises is there: the runtime may start pods as soon as it sees the configuration
+    private void Connect(ConfFolder conf, PodNetworkState desired, List<string> faults)
+    {
+        var gate = Gate.PathIn(Path.GetFullPath(options.RunFolder));
+        var (content, unusable) = Conflist.Compose(desired, gate, options.StoreFolder);
+        faults.AddRange(unusable);
+        if (content is null)
+        {
+            return;
+        }
+
+        var before = faults.Count;
+        faults.AddRange(_plugins.Install());
+        if (faults.Count == before)
+        {
+            Add(faults, Gate.Open(options.RunFolder));
+        }
+
+        if (faults.Count == before)
+        {
+            faults.AddRange(conf.Write(content));
+        }
+    }
+
+    // no new pods, then no pods; what they would be found by goes only when they are gone
+    private void Disconnect(ConfFolder conf, List<string> faults)
+    {
+        Add(faults, conf.Remove());
+        Add(faults, Gate.Close(options.RunFolder));
+        var store = Path.Combine(options.StoreFolder, Conflist.NetworkName);
+        if (new PodLinks(store).Cut() is { } uncut)
+        {
+            faults.Add(uncut);
+        }
+        else if (Directory.Exists(store))
+        {
+            Add(faults, FileFault.Try(store, () => Directory.Delete(store, recursive: true)));
+        }
+
+        faults.AddRange(_plugins.Remove());
+    }
+
+    private static void Add(List<string> faults, string? fault)
+    {
+        if (fault is not null)
+        {
+            faults.Add(fault);
+        }
+    }
 }

@@ -55,6 +55,7 @@ internal sealed class ActiveAgent(RunOptions options, SecretKey key, ILoggerFact
             options.MetricsListen,
             options.Node,
             options.Generation,
+            options.PeerSeries,
             loggers,
             () =>
             {

@@ -1,12 +1,6 @@
-using System.Runtime.InteropServices;
-using WgMesh.NodeAgent.Interop;
-
 namespace WgMesh.NodeAgent.Identity;
 
-/// <summary>
-/// Files that only their owner may read, written so that a reader (also one after a power cut) sees the old content or the new,
-/// never a part: a temporary file beside it, fsync, rename, fsync of the folder.
-/// </summary>
+/// <summary>Files that only their owner may read, written as <see cref="AtomicFile"/> does.</summary>
 internal static class PrivateFile
 {
     internal const UnixFileMode FileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -31,26 +25,11 @@ internal static class PrivateFile
     internal static bool SecureFile(string path) => Secure(path, FileMode);
 
     /// <summary>Writes the file, in place of the one that is there.</summary>
-    internal static void Replace(string path, ReadOnlySpan<byte> content) => Write(path, content, temporary =>
-    {
-        File.Move(temporary, path, overwrite: true);
-        return true;
-    });
+    internal static void Replace(string path, ReadOnlySpan<byte> content) => AtomicFile.Replace(path, content, FileMode);
 
     /// <summary>Writes the file unless there is one.</summary>
     /// <returns>False: there was one, and it is as it was.</returns>
-    internal static bool TryCreate(string path, ReadOnlySpan<byte> content) => Write(path, content, temporary =>
-    {
-        // a link, since File.Move looks first and then renames: of two processes both would see no file
-        if (Unistd.Link(temporary, path) == 0)
-        {
-            return true;
-        }
-
-        return Marshal.GetLastPInvokeError() == Unistd.Eexist
-            ? false
-            : throw new IOException($"{path} cannot be made: {Marshal.GetLastPInvokeErrorMessage()}");
-    });
+    internal static bool TryCreate(string path, ReadOnlySpan<byte> content) => AtomicFile.TryCreate(path, content, FileMode);
 
     private static bool Secure(string path, UnixFileMode mode)
     {
@@ -61,47 +40,5 @@ internal static class PrivateFile
 
         File.SetUnixFileMode(path, mode);
         return false;
-    }
-
-    private static bool Write(string path, ReadOnlySpan<byte> content, Func<string, bool> putInPlace)
-    {
-        var temporary = $"{path}.{Environment.ProcessId}.{Guid.NewGuid():n}.new";
-        try
-        {
-            // the mode is given at creation: there is no moment at which others could open it
-            using (var file = new FileStream(temporary, new FileStreamOptions
-            {
-                Mode = System.IO.FileMode.CreateNew,
-                Access = FileAccess.Write,
-                UnixCreateMode = FileMode,
-                BufferSize = 0,
-            }))
-            {
-                file.Write(content);
-                file.Flush(flushToDisk: true);
-            }
-
-            var done = putInPlace(temporary);
-            SyncFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            return done;
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
-    }
-
-    // without it the rename may be lost with the power, and with it a key that peers already know
-    private static void SyncFolder(string folder)
-    {
-        var fd = Unistd.Open(folder, Unistd.ReadOnly | Unistd.Directory | Unistd.CloseOnExec);
-        if (fd < 0 || Unistd.Fsync(fd) != 0)
-        {
-            var error = Marshal.GetLastPInvokeErrorMessage();
-            _ = fd < 0 ? 0 : Unistd.Close(fd);
-            throw new IOException($"fsync of {folder}: {error}");
-        }
-
-        _ = Unistd.Close(fd);
     }
 }

@@ -56,6 +56,7 @@ internal static class DeviceDiff
     {
         PublicKey = peer.Config.PublicKey,
         Name = peer.Config.Name,
+        MeasuredFirst = !peer.Config.IsNode,
         PresharedKey = peer.Config.PresharedKey,
         Endpoint = peer.Endpoint,
         PersistentKeepalive = peer.Config.PersistentKeepalive,
@@ -82,6 +83,7 @@ internal static class DeviceDiff
             PublicKey = want.PublicKey,
             UpdateOnly = true,
             Name = want.Name == now.Name ? null : want.Name,
+            MeasuredFirst = want.IsNode == now.MeasuredFirst ? !want.IsNode : null,
             PresharedKey = SameKey(want.PresharedKey, now.PresharedKey) ? null : want.PresharedKey ?? NoKey,
             Endpoint = peer.Endpoint is { } endpoint && (!configured.TryGetValue(want.PublicKey, out var last) || last != endpoint)
                 ? endpoint
@@ -91,7 +93,7 @@ internal static class DeviceDiff
             AllowedIps = allowedIps,
             Connect = true,
         };
-        var changes = update is not { Name: null, PresharedKey: null, Endpoint: null, PersistentKeepalive: null, ProtocolVersion: null } || allowedIps.Length > 0;
+        var changes = update is not { Name: null, MeasuredFirst: null, PresharedKey: null, Endpoint: null, PersistentKeepalive: null, ProtocolVersion: null } || allowedIps.Length > 0;
         return changes ? update : null;
     }
 

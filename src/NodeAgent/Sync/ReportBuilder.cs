@@ -1,5 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using WgMesh.Engine.Device;
+using WgMesh.Engine.Protocol;
 using WgMesh.Rpc;
 
 namespace WgMesh.NodeAgent.Sync;
@@ -56,10 +57,12 @@ internal sealed class ReportBuilder(int stream, TimeProvider time)
     }
 
     /// <summary>How a link is.</summary>
-    internal static LinkState StateOf(PeerSnapshot peer) =>
-        peer.UnansweredInitiations >= 2 ? LinkState.Down
-        : peer.HasLiveSession ? LinkState.Up
-        : LinkState.Idle;
+    internal static LinkState StateOf(PeerSnapshot peer) => peer.Link switch
+    {
+        PeerLink.Up => LinkState.Up,
+        PeerLink.Down => LinkState.Down,
+        _ => LinkState.Idle,
+    };
 
     private void AddLinks(Report report, DeviceSnapshot device, bool countersDue)
     {

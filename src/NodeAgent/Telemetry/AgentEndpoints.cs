@@ -9,16 +9,15 @@ namespace WgMesh.NodeAgent.Telemetry;
 /// <summary>The agent's own little web server: <c>/metrics</c>, <c>/healthz</c>, <c>/readyz</c>.</summary>
 internal static class AgentEndpoints
 {
-    // places for about 1,000 peers with five label sets each, and for those that come and go; they take some 8 MB
-    private const int MaxSeries = 8_000;
-
     /// <summary>Builds it; start and dispose it.</summary>
     /// <param name="listen">Where.</param>
     /// <param name="node">Name of this node.</param>
     /// <param name="generation">Of this agent; null: it has none.</param>
+    /// <param name="peerSeries">How many peers have series of their own.</param>
     /// <param name="loggers">For its log.</param>
     /// <param name="readiness">The answer of this moment.</param>
-    internal static WebApplication Build(IPEndPoint listen, string node, string? generation, ILoggerFactory loggers, Func<Readiness> readiness)
+    internal static WebApplication Build(
+        IPEndPoint listen, string node, string? generation, int peerSeries, ILoggerFactory loggers, Func<Readiness> readiness)
     {
         // empty: no files, no environment, no signal handlers, and a start that does not hold the tunnels up
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -27,7 +26,7 @@ internal static class AgentEndpoints
         builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("wgmesh-agent", serviceVersion: AgentVersion.Text, serviceInstanceId: node))
             .WithMetrics(metrics => metrics
-                .AddSeriesMeter(WireGuardDevice.MeterName, MaxSeries)
+                .AddSeriesMeter(WireGuardDevice.MeterName, instrument => WireGuardDevice.MostSeries(instrument, peerSeries))
                 .AddMeter(AgentMetrics.MeterName)
                 .AddPrometheusExporter());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>

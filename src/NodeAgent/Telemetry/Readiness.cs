@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
 using WgMesh.Engine.Device;
+using WgMesh.Engine.Protocol;
 using WgMesh.NodeAgent.Sync;
 
 namespace WgMesh.NodeAgent.Telemetry;
@@ -31,7 +32,7 @@ internal sealed record Readiness(
         }, state.OperatorError),
         state.Applied?.Revision,
         state.Applied switch { null => "none", { FromCache: true } => "cache", _ => "operator" },
-        new LinkReadiness(device.Peers.Count(p => ReportBuilder.StateOf(p) == Rpc.LinkState.Up), device.Peers.Length),
+        new LinkReadiness(device.Peers.Count(p => p.Link == PeerLink.Up), device.Peers.Length),
         state.Errors);
 }
 

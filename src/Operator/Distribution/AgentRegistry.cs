@@ -62,7 +62,7 @@ internal sealed class AgentRegistry
             if (replica is null)
                 sessions.ForEach(session => session.Replace());
 
-            // a node that comes back has what it had, until it says otherwise
+            // a node that comes back has what it had, until it says otherwise; but nothing holds of one that released until it says so anew
             var known = Agents.Value.GetValueOrDefault(hello.Node);
             var session = new AgentSession(this, new AgentStatus
             {
@@ -70,7 +70,7 @@ internal sealed class AgentRegistry
                 IsConnected = true,
                 Replica = replica,
                 Stream = ++_streams,
-                Report = known?.Report,
+                Report = known?.Report is { Released: true } released ? released with { Released = false } : known?.Report,
                 CurrentRevision = known?.Hello.PublicKey == hello.PublicKey ? known.CurrentRevision : 0,
             });
             sessions.Add(session);

@@ -77,7 +77,14 @@ internal sealed class AgentShare(string replica, PlanPrints prints)
 
     private static Report Difference(AgentReport? before, AgentReport after)
     {
-        var report = new Report { AppliedRevision = after.AppliedRevision, Mtu = after.Mtu, Errors = { after.Errors }, LinksPartial = before is not null };
+        var report = new Report
+        {
+            AppliedRevision = after.AppliedRevision,
+            Mtu = after.Mtu,
+            Errors = { after.Errors },
+            LinksPartial = before is not null,
+            Released = after.Released,
+        };
         var old = before is null ? [] : before.Links.AsSpan();
         var now = after.Links.AsSpan();
         while (!old.IsEmpty || !now.IsEmpty)

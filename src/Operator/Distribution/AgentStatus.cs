@@ -26,6 +26,9 @@ internal sealed record AgentStatus
     /// <summary>Its last report; null before the first.</summary>
     public AgentReport? Report { get; init; }
 
+    /// <summary>Whether it is connected and reports that it cannot do all that it should.</summary>
+    public bool HasFaults => IsConnected && Report is { Errors.IsEmpty: false };
+
     /// <summary>Whether it has applied all that this revision of this replica's plan, and those before it, hold for it.</summary>
     public bool HasApplied(ulong revision) => CurrentRevision >= revision;
 }
@@ -41,6 +44,9 @@ internal sealed record AgentStatus
 internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArray<string> Errors, ImmutableArray<LinkStatus> Links)
 {
     private const int MostErrors = 32, LongestText = 512;
+
+    /// <summary>Whether nothing of the mesh is left on its node, as it was asked.</summary>
+    public bool Released { get; init; }
 
     /// <summary>Links to peers that the plan does not know: as many as may come at a stroke.</summary>
     internal const int MostUnplanned = 1000;
@@ -61,7 +67,10 @@ internal sealed record AgentReport(ulong AppliedRevision, uint Mtu, ImmutableArr
             .Select(link => LinkStatus.From(link, texts)).ToArray();
         Array.Sort(links, static (left, right) => string.CompareOrdinal(left.Peer, right.Peer));
         var kept = report.LinksPartial && before is not null ? Merge(before.Links, links, report.RemovedLinks, plan) : [.. links];
-        return new AgentReport(report.AppliedRevision, report.Mtu, [.. report.Errors.Take(MostErrors).Select(Short)], kept);
+        return new AgentReport(report.AppliedRevision, report.Mtu, [.. report.Errors.Take(MostErrors).Select(Short)], kept)
+        {
+            Released = report.Released,
+        };
     }
 
     private static ImmutableArray<LinkStatus> Merge(

@@ -14,7 +14,7 @@ internal sealed record CheckedHello(string Node, PublicKey PublicKey, ImmutableA
 /// <summary>Whether an agent may join with what it says of itself.</summary>
 internal static class HelloCheck
 {
-    private const int MostEndpoints = 16;
+    private const int MostEndpoints = 16, LongestShown = 64;
 
     /// <exception cref="RpcException">INVALID_ARGUMENT, PERMISSION_DENIED or NOT_FOUND, with what would be right.</exception>
     public static CheckedHello Check(Hello hello, Caller caller, ClusterState cluster)
@@ -84,7 +84,10 @@ internal static class HelloCheck
 
     private static RpcException Invalid(string detail) => new(new Status(StatusCode.InvalidArgument, detail));
 
-    // what an agent says reaches logs and terminals: none of it is to move a cursor or begin a line
-    internal static string Shown(string text) =>
-        string.Concat(text.Take(64).Where(c => !char.IsControl(c) && c is not ('\u2028' or '\u2029'))) + (text.Length > 64 ? "..." : "");
+    /// <summary>What an agent says reaches logs and terminals: none of it is to move a cursor or begin a line, and no character is cut in half.</summary>
+    internal static string Shown(string text)
+    {
+        var length = text.Length <= LongestShown ? text.Length : char.IsHighSurrogate(text[LongestShown - 1]) ? LongestShown - 1 : LongestShown;
+        return string.Concat(text.Take(length).Where(c => !char.IsControl(c) && c is not ('\u2028' or '\u2029'))) + (length < text.Length ? "..." : "");
+    }
 }

@@ -47,6 +47,7 @@ internal static class StatusView
                 {
                     peer.AppliedRevision = report.AppliedRevision;
                     peer.Errors.AddRange(report.Errors);
+                    peer.Released = report.Released;
                 }
             }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Planning;
@@ -20,13 +21,13 @@ internal static class KubernetesServices
     /// <exception cref="InvalidDataException">An option does not hold.</exception>
     public static void Add(IServiceCollection services, OperatorOptions options, KubernetesOptions kubernetes)
     {
-        var configuration = Configuration(kubernetes);
+        var configuration = Configuration(kubernetes.KubeConfig);
         var space = kubernetes.Namespace ?? configuration.Namespace;
         var address = AddressOf(options, kubernetes, configuration.Host);
         var name = kubernetes.Identity ?? $"{Dns.GetHostName()}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
         AddCluster(services, configuration, space, name);
         AddTrust(services, kubernetes, space, [.. options.Names(), address.Address.ToString(), .. ServiceNames(space)]);
-        AddElection(services, space, name, address);
+        AddElection(services, space, name, address, kubernetes.MeshSettings is { } settings ? MeshSettingsFile.Read(settings) : null);
     }
 
     private static void AddCluster(IServiceCollection services, KubernetesClientConfiguration configuration, string space, string name)
@@ -70,7 +71,7 @@ internal static class KubernetesServices
         services.AddSingleton(provider => new ReplicaCredentials(() => provider.GetRequiredService<OperatorAuthority>().Authorities, token.Read));
     }
 
-    private static void AddElection(IServiceCollection services, string space, string name, IPEndPoint address)
+    private static void AddElection(IServiceCollection services, string space, string name, IPEndPoint address, JsonObject? settings)
     {
         var identity = $"{name}_{address}";
         services.AddSingleton(Leader.Elected());
@@ -84,7 +85,7 @@ internal static class KubernetesServices
             provider.GetRequiredService<PlanLoop>().Published, provider.GetRequiredService<AgentRegistry>(),
             provider.GetRequiredService<EventRecorder>(), provider.GetRequiredService<OperatorMetrics>(),
             () => provider.GetRequiredService<LeaderElector>().IsLeader, space,
-            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Reconciler>>()));
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Reconciler>>(), settings));
         services.AddSingleton(provider =>
         {
             if (IPAddress.IsLoopback(address.Address))
@@ -108,9 +109,12 @@ internal static class KubernetesServices
             yield return address;
     }
 
-    private static KubernetesClientConfiguration Configuration(KubernetesOptions kubernetes)
+    /// <summary>Where the API server is, and who asks.</summary>
+    /// <param name="path">A kubeconfig file; null: this is a pod.</param>
+    /// <exception cref="KubeConfigException">That cannot be found out.</exception>
+    internal static KubernetesClientConfiguration Configuration(string? path)
     {
-        if (kubernetes.KubeConfig is { } path)
+        if (path is not null)
             return KubernetesClientConfiguration.FromKubeConfig(path);
         try
         {

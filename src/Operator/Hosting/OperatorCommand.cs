@@ -72,6 +72,13 @@ internal sealed class OperatorCommand
         HelpName = "FILE",
     };
 
+    private readonly Option<FileInfo> _meshSettings = new("--mesh-settings")
+    {
+        Description = "Kubernetes: manifest of WireGuardMesh default; fields that it names are kept as they are there, all others are left to whoever " +
+            "changes them. Read at the start. Without it, the object is made with its defaults if there is none.",
+        HelpName = "FILE",
+    };
+
     private readonly Option<IPEndPoint> _listen = new("--listen")
     {
         Description = "Address and port for agents and tools (gRPC over TLS).",
@@ -100,6 +107,13 @@ internal sealed class OperatorCommand
         _manifests.AcceptExistingOnly();
         _tokenFile.AcceptExistingOnly();
         _kubeconfig.AcceptExistingOnly();
+        _meshSettings.AcceptExistingOnly();
+        _advertise.Validators.Add(result =>
+        {
+            // what Kubernetes did not expand, for one
+            foreach (var token in result.Tokens.Where(token => Uri.CheckHostName(token.Value) == UriHostNameType.Unknown))
+                result.AddError($"--advertise: \"{token.Value}\" is neither a DNS name nor an address.");
+        });
     }
 
     /// <summary>The command, which runs the operator as the command line says.</summary>
@@ -110,6 +124,7 @@ internal sealed class OperatorCommand
         var command = new RootCommand("Plans a WireGuard mesh and serves every node its part: from a folder of manifests, or on a Kubernetes API.");
         foreach (var option in options.Standalone.Concat(options.Cluster).Concat([options._listen, options._metricsListen, options._advertise]))
             command.Options.Add(option);
+        command.Subcommands.Add(UninstallCommand.Create());
         command.Validators.Add(options.Validate);
         command.SetAction((parsed, cancellationToken) => run(options.Read(parsed), cancellationToken));
         return command;
@@ -118,7 +133,7 @@ internal sealed class OperatorCommand
     private IEnumerable<Option> Standalone => [_manifests, _state, _tokenFile];
 
     private IEnumerable<Option> Cluster =>
-        [_kubernetes, _kubeconfig, _namespace, _advertiseAddress, _agentServiceAccount, _identity, _replicaTokenFile];
+        [_kubernetes, _kubeconfig, _namespace, _advertiseAddress, _agentServiceAccount, _identity, _replicaTokenFile, _meshSettings];
 
     private void Validate(CommandResult result)
     {
@@ -154,6 +169,7 @@ internal sealed class OperatorCommand
             AgentServiceAccount = parsed.GetValue(_agentServiceAccount) ?? KubernetesOptions.DefaultAgentServiceAccount,
             Identity = parsed.GetValue(_identity),
             ReplicaTokenFile = parsed.GetValue(_replicaTokenFile) ?? KubernetesOptions.DefaultReplicaTokenFile,
+            MeshSettings = parsed.GetValue(_meshSettings)?.FullName,
         },
         Listen = parsed.GetRequiredValue(_listen),
         MetricsListen = parsed.GetRequiredValue(_metricsListen),

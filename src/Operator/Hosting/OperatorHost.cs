@@ -64,11 +64,13 @@ internal static class OperatorHost
         services.AddSingleton<OperatorMetrics>();
         services.AddSingleton<PlanLoop>();
         services.AddHostedService(provider => provider.GetRequiredService<PlanLoop>());
+        services.AddHostedService<MeshMetrics>();
         services.AddSingleton<MeshService>();
         services.AddGrpc();
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .ConfigureResource(resource => resource.AddService("wgmesh-operator"))
             .AddMeter(OperatorMetrics.MeterName)
+            .AddView(MeshMetrics.NodeLinks, new MetricStreamConfiguration { CardinalityLimit = MeshMetrics.MostNodeSeries })
             .AddPrometheusExporter());
         services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
     }

@@ -76,6 +76,9 @@ internal sealed record KubernetesOptions
     /// <summary>What this replica is called: unlike every other. Null: the host's name and something random.</summary>
     public string? Identity { get; init; }
 
+    /// <summary>A manifest of WireGuardMesh default, whose fields are kept as they are there; null: all of its settings are people's.</summary>
+    public string? MeshSettings { get; init; }
+
     /// <summary>The token that this replica proves itself with to others.</summary>
     public string ReplicaTokenFile { get; init; } = DefaultReplicaTokenFile;
 }

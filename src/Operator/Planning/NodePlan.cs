@@ -52,8 +52,9 @@ internal sealed record NodePlan(
 /// <param name="ListenPort">UDP.</param>
 /// <param name="Mtu">Of the TUN, bytes; 0: each node finds its own.</param>
 /// <param name="FailurePolicy">What becomes of packets without a tunnel.</param>
+/// <param name="Released">Whether everything of the mesh is to be taken off the nodes.</param>
 /// <param name="MeshCidrs">What leaves a node through the mesh or not at all.</param>
-internal sealed record MeshSettings(uint ListenPort, uint Mtu, FailurePolicy FailurePolicy, PrefixTexts MeshCidrs)
+internal sealed record MeshSettings(uint ListenPort, uint Mtu, FailurePolicy FailurePolicy, bool Released, PrefixTexts MeshCidrs)
 {
     private byte[]? _serialized;
 
@@ -63,13 +64,13 @@ internal sealed record MeshSettings(uint ListenPort, uint Mtu, FailurePolicy Fai
     public bool Equals(MeshSettings? other) =>
         ReferenceEquals(this, other)
         || (other is not null && ListenPort == other.ListenPort && Mtu == other.Mtu && FailurePolicy == other.FailurePolicy
-            && (ReferenceEquals(MeshCidrs, other.MeshCidrs) || MeshCidrs.Prefixes.AsSpan().SequenceEqual(other.MeshCidrs.Prefixes.AsSpan())));
+            && Released == other.Released && (ReferenceEquals(MeshCidrs, other.MeshCidrs) || MeshCidrs.Prefixes.AsSpan().SequenceEqual(other.MeshCidrs.Prefixes.AsSpan())));
 
-    public override int GetHashCode() => HashCode.Combine(ListenPort, Mtu, FailurePolicy, MeshCidrs.Prefixes.Length);
+    public override int GetHashCode() => HashCode.Combine(ListenPort, Mtu, FailurePolicy, Released, MeshCidrs.Prefixes.Length);
 
     private byte[] Serialize()
     {
-        var settings = new NodeSettings { ListenPort = ListenPort, Mtu = Mtu, FailurePolicy = FailurePolicy };
+        var settings = new NodeSettings { ListenPort = ListenPort, Mtu = Mtu, FailurePolicy = FailurePolicy, Released = Released };
         settings.MeshCidrs.AddRange(MeshCidrs.Texts);
         return settings.ToByteArray();
     }

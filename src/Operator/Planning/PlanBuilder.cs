@@ -206,6 +206,7 @@ internal sealed class PlanBuilder(ClusterState cluster, Membership membership, M
             cluster.Mesh.ListenPort,
             (uint)(cluster.Mesh.Mtu ?? 0),
             cluster.Mesh.FailurePolicy == Crds.FailurePolicy.Open ? FailurePolicy.Open : FailurePolicy.Closed,
+            cluster.Mesh.Released,
             PrefixTexts.Of(Prefixes.Minimize(prefixes), earlier?.Settings.MeshCidrs));
 
         bool IsWithin(Prefix prefix)

@@ -22,11 +22,20 @@ internal sealed class ApiWriter(KubernetesClient client, Func<bool> isLeader, Op
     /// <summary>Owns the rest of every status, and makes the mesh's settings.</summary>
     public const string StatusManager = "wgmesh-operator";
 
+    /// <summary>Owns what of the mesh's settings was installed with the operator.</summary>
+    public const string SettingsManager = "wgmesh-settings";
+
     /// <summary>The settings, all of them at their defaults, unless there are some.</summary>
     public Task CreateMeshAsync(CancellationToken cancellationToken) => CountAsync("mesh", () => client.ApplyAsync(
         CustomResources.StoredMeshes,
         new JsonObject { ["metadata"] = new JsonObject { ["name"] = WireGuardMesh.DefaultName }, ["spec"] = new JsonObject() },
         StatusManager, force: false, cancellationToken));
+
+    /// <summary>The settings that were installed, whatever others wrote into these fields; those that were installed before and are not now get their defaults.</summary>
+    public Task ApplyMeshAsync(JsonObject spec, CancellationToken cancellationToken) => CountAsync("mesh", () => client.ApplyAsync(
+        CustomResources.StoredMeshes,
+        new JsonObject { ["metadata"] = new JsonObject { ["name"] = WireGuardMesh.DefaultName }, ["spec"] = spec.DeepClone() },
+        SettingsManager, force: true, cancellationToken));
 
     /// <summary>A peer for a node. Not by applying it: that would make people's peer of this name ours.</summary>
     /// <exception cref="ApiException">409: there is one of this name.</exception>

@@ -38,15 +38,7 @@ internal sealed class GatewayWriter(
         var changed = new Flag(time);
         await Together.RunAsync(
             cancellationToken,
-            ended => cluster.View.FollowAsync(_ => changed.Raise(), ended),
-            ended => plans.FollowAsync(_ => changed.Raise(), ended),
-            ended => agents.Agents.FollowAsync(_ => changed.Raise(), ended),
-            async ended =>
-            {
-                await haveAgentsHadTime.WaitAsync(ended);
-                changed.Raise();
-                await Task.Delay(Timeout.Infinite, ended);
-            },
+            ended => changed.FollowAsync(cluster, plans, agents, haveAgentsHadTime, ended),
             async ended =>
             {
                 while (true)

@@ -18,6 +18,7 @@ internal sealed class LinkTally
     private const int MostNamed = 3;
 
     private readonly Dictionary<string, PeerTally> _peers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, LinkCounts> _nodes = new(StringComparer.Ordinal);
 
     /// <summary>Links with a live session.</summary>
     public int Up { get; private set; }
@@ -27,6 +28,9 @@ internal sealed class LinkTally
 
     /// <summary>Links that nobody wants to use.</summary>
     public int Idle { get; private set; }
+
+    /// <summary>By node whose agent is connected and has reported: its own links, with all peers, as the agent says.</summary>
+    public IReadOnlyDictionary<string, LinkCounts> Nodes => _nodes;
 
     public PeerTally this[string peer] => _peers.GetValueOrDefault(peer, PeerTally.None);
 
@@ -53,6 +57,7 @@ internal sealed class LinkTally
 
             // both are ordered by name: one merge finds all
             var next = 0;
+            var counts = default(LinkCounts);
             foreach (ref readonly var link in report.Links.AsSpan())
             {
                 while (next < served.Length && string.CompareOrdinal(served[next].Name, link.Peer) < 0)
@@ -62,12 +67,15 @@ internal sealed class LinkTally
                 if (served[next].Name != link.Peer || nodes[next] == own)
                     continue;
 
+                counts = counts.And(link.State);
                 peers[next].Add(node, link.LastHandshake >= 0 && link.LastHandshake <= latest ? link : link with { LastHandshake = 0 }, MostNamed);
                 if (nodes[next] >= 0)
                     pairs.Add(own, nodes[next], link.State);
                 else
                     tally.Count(link.State);
             }
+
+            tally._nodes.Add(node, counts);
         }
 
         pairs.AddTo(tally);
@@ -138,6 +146,17 @@ internal sealed class LinkTally
 
         private static int Words(int nodes) => (int)((((long)nodes * (nodes - 1) / 2) + 63) / 64);
     }
+}
+
+/// <summary>How many links there are of which state.</summary>
+internal readonly record struct LinkCounts(int Up, int Down, int Idle)
+{
+    public LinkCounts And(LinkState state) => state switch
+    {
+        LinkState.Up => this with { Up = Up + 1 },
+        LinkState.Down => this with { Down = Down + 1 },
+        _ => this with { Idle = Idle + 1 },
+    };
 }
 
 /// <summary>How the nodes see one peer.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Planning;
@@ -7,11 +8,12 @@ using WgMesh.Operator.Telemetry;
 namespace WgMesh.Operator.Reconciling;
 
 /// <summary>
-/// What the leader alone does: it makes the mesh's settings and the nodes' peers, gives addresses, chooses gateways, and writes every status. All
+/// What the leader alone does: it keeps the mesh's settings and makes the nodes' peers, gives addresses, chooses gateways, and writes every status. All
 /// of it bears being done by two at once, for a lease does not fence.
 /// </summary>
 /// <param name="isLeader">Whether the lease is held at this moment.</param>
 /// <param name="space">The operator's namespace.</param>
+/// <param name="installed">What the mesh's settings are to say; null: nothing in particular.</param>
 internal sealed class Reconciler(
     KubernetesClient client,
     KubernetesCluster cluster,
@@ -22,7 +24,8 @@ internal sealed class Reconciler(
     Func<bool> isLeader,
     string space,
     TimeProvider time,
-    ILogger<Reconciler> logger)
+    ILogger<Reconciler> logger,
+    JsonObject? installed = null)
 {
     /// <summary>So long after a change of the leader agents that are not connected may be about to come.</summary>
     internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -43,7 +46,7 @@ internal sealed class Reconciler(
             var patience = Task.Delay(Patience, time, cancellationToken);
             await Together.RunAsync(
                 cancellationToken,
-                ended => KeepMeshAsync(api, ended),
+                new MeshKeeper(cluster, api, installed, events, metrics, time, logger).RunAsync,
                 new NodePeers(cluster, plans, agents, api, events, metrics, time, logger).RunAsync,
                 new Addresses(cluster, plans, api, space, metrics, time, logger).RunAsync,
                 ended => new GatewayWriter(cluster, plans, agents, api, events, metrics, time, logger).RunAsync(patience, ended),
@@ -52,28 +55,6 @@ internal sealed class Reconciler(
         finally
         {
             metrics.IsLeader = false;
-        }
-    }
-
-    /// <summary>Makes the mesh's settings when there are none: people are to find something to change.</summary>
-    private async Task KeepMeshAsync(ApiWriter api, CancellationToken cancellationToken)
-    {
-        for (var view = cluster.View.Value; ; view = await cluster.View.NextAsync(view, cancellationToken))
-        {
-            if (view.Mesh is not null)
-                continue;
-
-            try
-            {
-                await api.CreateMeshAsync(cancellationToken);
-            }
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-            {
-                metrics.ReconcileFailed("mesh");
-                Log.ReconcileFailed(logger, "the settings of the mesh", e.Message);
-            }
-
-            await Task.Delay(TimeSpan.FromSeconds(1), time, cancellationToken);
         }
     }
 }

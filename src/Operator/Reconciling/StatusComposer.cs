@@ -42,16 +42,19 @@ internal sealed record StatusInputs
 internal sealed record StatusSet(IReadOnlyDictionary<string, WireGuardPeerStatus> Peers, WireGuardMeshStatus? Mesh);
 
 /// <summary>
-/// Says how every peer and the mesh are: pure. A time of transition moves only with the status of its condition; everything else is equal as long
-/// as it says the same.
+/// Says how every peer and the mesh (StatusComposer.Mesh.cs) are: pure. A time of transition moves only with the status of its condition;
+/// everything else is equal as long as it says the same.
 /// </summary>
-internal sealed class StatusComposer
+internal sealed partial class StatusComposer
 {
+    /// <summary>The reason why a node is not ready whose agent cannot do all that it should.</summary>
+    public const string AgentFailed = "AgentFailed";
+
     /// <summary>So many are named; the others are a number.</summary>
     private const int MostNamed = 3;
 
-    /// <summary>What the schema has room for.</summary>
-    private const int MostConflicts = 256, MostVersions = 64;
+    /// <summary>So many faults of a node are told, one after the other.</summary>
+    private const int MostFaults = 8;
 
     private readonly StatusInputs _inputs;
     private readonly LinkTally _links;
@@ -68,7 +71,9 @@ internal sealed class StatusComposer
         _latest = inputs.Now + LinkTally.MostAhead;
         _links = LinkTally.Of(inputs.Plan, inputs.Agents, inputs.Now);
         // one whose key the plan does not have is sent nothing, for ever perhaps: that says nothing of anybody's peer
-        var connected = inputs.Agents.Where(agent => agent.Value.IsConnected && !inputs.Newcomers.Contains(agent.Key)
+        // nor does one whose node has released: it applies nothing any more
+        var connected = inputs.Agents.Where(agent => agent.Value is { IsConnected: true, Report: not { Released: true } }
+            && !inputs.Newcomers.Contains(agent.Key)
             && inputs.Plan.Nodes.TryGetValue(agent.Key, out var node) && node.PublicKey == agent.Value.Hello.PublicKey).ToList();
         _connected = connected.Count;
         _newest = connected.Count == 0 ? 0 : connected.Max(agent => agent.Value.CurrentRevision);
@@ -86,7 +91,7 @@ internal sealed class StatusComposer
         {
             if (outcome.Node is not null)
                 composer._nodes++;
-            if (inputs.View.Peers.TryGetValue(outcome.Name, out var peer) && IsAbout(outcome, peer))
+            if (inputs.View.Peers.TryGetValue(outcome.Name, out var peer) && composer.IsAbout(outcome, peer))
                 peers[outcome.Name] = composer.PeerOf(outcome, peer);
             else if (outcome.Node is { } node)
                 composer._notReady.Add((node, "it has no WireGuardPeer"));
@@ -95,10 +100,14 @@ internal sealed class StatusComposer
         return new StatusSet(peers, inputs.View.Mesh is null ? null : composer.Mesh());
     }
 
-    /// <summary>Whether the object is what the outcome is about: people's peer may have the name of a node.</summary>
-    private static bool IsAbout(PeerOutcome outcome, StoredPeer peer) =>
-        peer.Owner is not null ? outcome.Node == peer.Name
-        : outcome.Node is null || peer.Record?.NodeName == outcome.Node;
+    /// <summary>
+    /// Whether the object is what the outcome is about: the peer of a node is the one that the operator made, or the one that pins its key; another
+    /// of people's may have its name.
+    /// </summary>
+    private bool IsAbout(PeerOutcome outcome, StoredPeer peer) =>
+        outcome.Node is not { } node ? peer.Owner is null
+        : peer.Owner is not null ? node == peer.Name
+        : _inputs.Plan.Nodes[node].PinnedBy == peer.Name;
 
     private WireGuardPeerStatus PeerOf(PeerOutcome outcome, StoredPeer peer)
     {
@@ -110,7 +119,10 @@ internal sealed class StatusComposer
         var programmed = Programmed(outcome);
         var ready = Ready(outcome, programmed, tally);
         if (outcome.Node is { } node && ready.Status != "True")
-            _notReady.Add((node, ready.Message!));
+        {
+            var faults = ready.Reason == AgentFailed ? _inputs.Agents[node].Report!.Errors : [];
+            _notReady.Add((node, faults.Length > 1 ? $"its agent reports {Number(faults.Length)} errors; the first: {faults[0]}" : ready.Message!));
+        }
 
         var isEarly = !_inputs.HaveAgentsHadTime && stored is not null;
         var handshake = tally.LastHandshake == 0 ? (DateTimeOffset?)null : DateTimeOffset.FromUnixTimeSeconds(tally.LastHandshake);
@@ -152,7 +164,10 @@ internal sealed class StatusComposer
         var wanted = _inputs.ChangedIn(outcome);
         var behind = wanted > _newest ? _connected : _lagging.FindLastIndex(agent => agent.Revision < wanted) + 1;
         if (behind == 0)
-            return New("Programmed", "True", "Programmed", $"{Of(_connected, _connected, "has", "have")} applied it.");
+        {
+            return New("Programmed", "True", "Programmed",
+                $"{Of(_connected, _connected, "has", "have")} applied it{(HasNothing(outcome) ? "; no prefix is routed to it" : "")}.");
+        }
 
         var message = $"{Of(_connected - behind, _connected, "has", "have")} applied it";
         if (wanted <= _newest)
@@ -176,17 +191,20 @@ internal sealed class StatusComposer
                 return New("Ready", "False", "AgentNotConnected", $"The node's agent is not connected to the operator. {sessions}");
             if (agent.Report is not { } report)
                 return New("Ready", "False", "AgentStarting", "The node's agent is connected and has not reported yet.");
-            if (report.Errors is [var first, ..])
+            if (!report.Errors.IsEmpty)
+                return New("Ready", "False", AgentFailed, Faults(report.Errors));
+            if (report.Released)
             {
-                return New("Ready", "False", "AgentFailed", report.Errors.Length == 1
-                    ? $"The node's agent reports: {first}"
-                    : $"The node's agent reports {Number(report.Errors.Length)} errors; the first: {first}");
+                return New("Ready", "False", "Released", _inputs.Plan.Settings.Released
+                    ? "Nothing of the mesh is left on the node."
+                    : "Nothing of the mesh is left on the node, as was asked for before; it takes part again when its agent is started anew.");
             }
         }
-        else if (programmed.Status != "True")
-        {
+
+        if (HasNothing(outcome))
+            return New("Ready", "False", "NothingToReach", "No prefix is routed to it, for it got none: see the condition Accepted.");
+        if (outcome.Node is null && programmed.Status != "True")
             return New("Ready", "False", "NotProgrammed", programmed.Message!);
-        }
 
         return (tally.Up, tally.Down) switch
         {
@@ -195,6 +213,18 @@ internal sealed class StatusComposer
             (_, 0) => New("Ready", "True", "Connected", sessions),
             _ => New("Ready", "True", "PartlyConnected", sessions),
         };
+    }
+
+    /// <summary>Whether it lost all that it asked for; one that asked for nothing is about to be given an address.</summary>
+    private static bool HasNothing(PeerOutcome outcome) => outcome is { Admission: PeerAdmission.PartlyAccepted, AllowedIps.IsEmpty: true };
+
+    private static string Faults(ImmutableArray<string> faults)
+    {
+        if (faults is [var only])
+            return $"The node's agent reports: {only}";
+
+        var told = string.Join("; ", faults.Take(MostFaults).Select(fault => fault.TrimEnd('.')));
+        return $"The node's agent reports {Number(faults.Length)} errors: {told}{(faults.Length > MostFaults ? $"; and {Number(faults.Length - MostFaults)} more" : "")}.";
     }
 
     private static string NotServed(PeerOutcome outcome) => outcome.Admission == PeerAdmission.Waiting ? "Waiting" : "NotAccepted";
@@ -241,63 +271,6 @@ internal sealed class StatusComposer
             ObservedGeneration = generation,
             LastTransitionTime = before?.Status == condition.Status && before.LastTransitionTime is { } since ? since : Seconds(_inputs.Now),
         };
-    }
-
-    private WireGuardMeshStatus Mesh()
-    {
-        var (view, plan, stored) = (_inputs.View, _inputs.Plan, _inputs.StoredMesh);
-        var generation = view.State.Mesh.Generation;
-        var before = stored?.Conditions ?? [];
-        var isEarly = !_inputs.HaveAgentsHadTime && stored is not null;
-        var accepted = view.MeshProblems.IsEmpty
-            ? New("Accepted", "True", "Accepted", "The settings are in effect.")
-            : New("Accepted", "False", PeerReason.Invalid, Sentences(view.MeshProblems));
-        var connected = _inputs.Agents.Where(agent => agent.Value.IsConnected && plan.Nodes.ContainsKey(agent.Key)).Select(agent => agent.Value).ToList();
-        var knowsLess = isEarly && stored!.LinksUp + stored.LinksDown + stored.LinksIdle > _links.Up + _links.Down + _links.Idle;
-        var mtus = connected.Select(agent => agent.Report?.Mtu ?? 0).Where(mtu => mtu > 0).ToList();
-        var spoken = plan.Nodes.Values.Where(node => node.PublicKey is not null).Select(node => node.Versions).Where(versions => !versions.IsEmpty).ToList();
-        var version = plan.Protocol?.Version ?? (spoken.Count > 0 ? spoken.Max(versions => versions.Newest) : 0);
-        var status = new WireGuardMeshStatus
-        {
-            Conditions =
-            [
-                Dated(accepted, generation, before),
-                Dated(Unless(isEarly, MeshReady(), generation, before), generation, before),
-            ],
-            ObservedGeneration = generation,
-            Nodes = _nodes,
-            LinksUp = knowsLess ? stored!.LinksUp : _links.Up,
-            LinksDown = knowsLess ? stored!.LinksDown : _links.Down,
-            LinksIdle = knowsLess ? stored!.LinksIdle : _links.Idle,
-            Mtu = mtus.Count > 0 ? (int)mtus.Min() : stored?.Mtu,
-            Protocol = version == 0 ? null : new ProtocolStatus
-            {
-                Version = (int)version,
-                Nodes = spoken.Count,
-                ReadyNodes = spoken.Count(versions => versions.Contains(version)),
-            },
-            AgentVersions = knowsLess ? stored!.AgentVersions
-                : [.. connected.Select(agent => agent.Hello.Version).Distinct().Order(StringComparer.Ordinal).Take(MostVersions)],
-            Conflicts = [.. plan.Conflicts.Take(MostConflicts)],
-        };
-        if (plan.Conflicts.Length > MostConflicts)
-            status.Conflicts[^1] = $"... and {Number(plan.Conflicts.Length - MostConflicts + 1)} more";
-        return status;
-    }
-
-    private Condition MeshReady()
-    {
-        if (_nodes == 0)
-            return New("Ready", "Unknown", "NoNodes", "The cluster has no nodes.");
-        if (_notReady.Count == 0)
-            return New("Ready", "True", "Ready", _nodes == 1 ? "The node is ready." : $"All {Number(_nodes)} nodes are ready.");
-
-        var ready = _nodes - _notReady.Count;
-        var (node, why) = _notReady[0];
-        var message = $"{Of(ready, _nodes, "is", "are")} ready; {node}: {why.TrimEnd('.')}";
-        if (_notReady.Count > 1)
-            message += $"; and {Named([.. _notReady.Skip(1).Take(MostNamed).Select(other => other.Node)], _notReady.Count - 1)}";
-        return New("Ready", "False", "NodesNotReady", message + ".");
     }
 
     private static Condition New(string type, string status, string reason, string message) =>

@@ -29,7 +29,7 @@ internal static class StatusPatch
     /// <inheritdoc cref="SameInEssence(WireGuardPeerStatus, WireGuardPeerStatus)"/>
     public static bool SameInEssence(WireGuardMeshStatus stored, WireGuardMeshStatus wanted) =>
         SameConditions(stored.Conditions, wanted.Conditions) && stored.ObservedGeneration == wanted.ObservedGeneration
-        && stored.Nodes == wanted.Nodes && stored.Protocol?.Version == wanted.Protocol?.Version
+        && stored.Nodes == wanted.Nodes && stored.ReleasedNodes == wanted.ReleasedNodes && stored.Protocol?.Version == wanted.Protocol?.Version
         && stored.Protocol?.Nodes == wanted.Protocol?.Nodes && stored.Protocol?.ReadyNodes == wanted.Protocol?.ReadyNodes
         && stored.Conflicts.SequenceEqual(wanted.Conflicts, StringComparer.Ordinal);
 
@@ -59,6 +59,7 @@ internal static class StatusPatch
         Put(written, "agentVersions", Texts(status.AgentVersions));
         Put(written, "conflicts", Texts(status.Conflicts));
         Put(written, "nodes", status.Nodes);
+        Put(written, "releasedNodes", status.ReleasedNodes);
         Put(written, "linksUp", status.LinksUp);
         Put(written, "linksDown", status.LinksDown);
         Put(written, "linksIdle", status.LinksIdle);

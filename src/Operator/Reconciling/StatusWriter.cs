@@ -37,6 +37,7 @@ internal sealed class StatusWriter(
     /// <summary>The mesh's key among those of peers: no object has an empty name.</summary>
     private const string MeshKey = "";
 
+    private readonly StatusEvents _events = new(events);
     private readonly WorkQueue<string> _queue = new(time);
     private readonly TokenBucket _all = new(WritesPerSecond, Burst, time);
     private readonly StatusPace _pace = new(time);
@@ -53,15 +54,7 @@ internal sealed class StatusWriter(
         var changed = new Flag(time);
         return Together.RunAsync(
             cancellationToken,
-            ended => cluster.View.FollowAsync(_ => changed.Raise(), ended),
-            ended => plans.FollowAsync(_ => changed.Raise(), ended),
-            ended => agents.Agents.FollowAsync(_ => changed.Raise(), ended),
-            async ended =>
-            {
-                await haveAgentsHadTime.WaitAsync(ended);
-                changed.Raise();
-                await Task.Delay(Timeout.Infinite, ended);
-            },
+            ended => changed.FollowAsync(cluster, plans, agents, haveAgentsHadTime, ended),
             ended => ComposeAsync(changed, haveAgentsHadTime, ended),
             ended => _queue.RunAsync(Workers, WriteAsync, Failed, ended));
     }
@@ -158,7 +151,7 @@ internal sealed class StatusWriter(
             if (await ApplyAsync(
                 key, CustomResources.StoredMeshes, mesh, StatusPatch.Write(meshStatus), IsEssential(before, meshStatus),
                 isUsable: view.MeshProblems.IsEmpty, cancellationToken))
-                TellAccepted(mesh, before?.Conditions ?? [], meshStatus.Conditions, admitted: null);
+                _events.Tell(mesh, before, meshStatus);
             return;
         }
 
@@ -168,14 +161,10 @@ internal sealed class StatusWriter(
         if (stored is not null && StatusPatch.Same(stored, status))
             return;
 
-        if (!await ApplyAsync(
+        if (await ApplyAsync(
             key, CustomResources.StoredPeers, peer.Object, StatusPatch.Write(status), IsEssential(stored, status),
             isUsable: peer.Unusable is null, cancellationToken))
-            return;
-        TellAccepted(peer.Object, stored?.Conditions ?? [], status.Conditions, admitted: "The peer is part of the mesh");
-        if (status.Conditions.Find(one => one.Type == "Ready")!.Reason == "AgentNotConnected"
-            && stored?.Conditions.Find(one => one.Type == "Ready") is { Status: "True" })
-            events.Record(peer.Object, isWarning: true, "AgentDisconnected", "The node's agent is not connected to the operator any more");
+            _events.Tell(peer, view.Nodes.GetValueOrDefault(peer.Owner?.Name ?? peer.Record?.NodeName ?? ""), stored, status);
     }
 
     /// <returns>Whether that was done; if not, it is not time yet, and it comes back.</returns>
@@ -211,18 +200,6 @@ internal sealed class StatusWriter(
         }
 
         return true;
-    }
-
-    private void TellAccepted(StoredResource item, List<Condition> before, List<Condition> after, string? admitted)
-    {
-        var (then, now) = (before.Find(one => one.Type == "Accepted"), after.Find(one => one.Type == "Accepted")!);
-        if (then?.Status == now.Status && then.Reason == now.Reason && then.Message == now.Message)
-            return;
-
-        if (now.Status == "False" || (now.Status == "True" && now.Reason != PeerReason.Accepted))
-            events.Record(item, isWarning: true, now.Reason!, now.Message!);
-        else if (now.Status == "True" && admitted is not null)
-            events.Record(item, isWarning: false, "PeerAdmitted", admitted);
     }
 
     /// <summary>The newest that is known to be stored: what was written may not be seen yet.</summary>

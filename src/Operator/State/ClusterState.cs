@@ -58,6 +58,9 @@ internal sealed record MeshRecord
 
     public required FailurePolicy FailurePolicy { get; init; }
 
+    /// <summary>Whether everything of the mesh is to be taken off the nodes.</summary>
+    public required bool Released { get; init; }
+
     public required ImmutableArray<Prefix> PodCidrs { get; init; }
 
     public required ImmutableArray<Prefix> ServiceCidrs { get; init; }
@@ -78,6 +81,7 @@ internal sealed record MeshRecord
         Mtu = spec.Mtu,
         PersistentKeepalive = (ushort)spec.PersistentKeepalive,
         FailurePolicy = spec.FailurePolicy,
+        Released = spec.Released,
         PodCidrs = Parsing.Prefixes(spec.PodCidrs),
         ServiceCidrs = Parsing.Prefixes(spec.ServiceCidrs),
     };

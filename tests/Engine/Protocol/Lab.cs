@@ -180,13 +180,15 @@ internal sealed class Host
     public void AddPeer(Host other, string allowedIp, bool knowsEndpoint = true) =>
         Apply(new PeerUpdate { PublicKey = other.Identity.PublicKey, Endpoint = knowsEndpoint ? other.Address : null, AllowedIps = [new(P(allowedIp))] });
 
-    public void Apply(PeerUpdate update) => Apply(new DeviceUpdate { Peers = [update] });
+    public bool Apply(PeerUpdate update) => Apply(new DeviceUpdate { Peers = [update] });
 
-    public void Apply(DeviceUpdate update)
+    /// <returns>Whether peers came, went, or are called or measured otherwise.</returns>
+    public bool Apply(DeviceUpdate update)
     {
         Assert.Null(Core.Validate(update));
-        Core.Apply(update, _lab.Now, _outbox);
+        var peersChanged = Core.Apply(update, _lab.Now, _outbox);
         Transmit();
+        return peersChanged;
     }
 
     public DropReason Send(byte[] packet)

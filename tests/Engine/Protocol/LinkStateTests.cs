@@ -101,9 +101,20 @@ public class LinkStateTests
         Assert.InRange(StateOf(a).Unanswered, 7, 8);
     }
 
+    [Theory]
+    [InlineData(false, 0, PeerLink.Idle)]
+    [InlineData(false, 1, PeerLink.Idle)] // it may just be on its way
+    [InlineData(true, 0, PeerLink.Up)]
+    [InlineData(true, 1, PeerLink.Up)]
+    [InlineData(true, 2, PeerLink.Down)] // a session that nobody answers on
+    [InlineData(false, 2, PeerLink.Down)]
+    public void A_link_is_up_with_a_live_session_and_down_when_calls_go_unanswered(bool isLive, int unanswered, PeerLink expected) =>
+        Assert.Equal(expected, PeerLinks.Of(isLive, unanswered));
+
     private static (bool IsLive, int Unanswered) StateOf(Host host)
     {
         var peer = PeerSnapshot.Of(host.Only, host.Core);
+        Assert.Equal(host.Only.LinkAt(Instant.Now(host.Core.Time)), peer.Link); // what is measured is what is reported
         return (peer.HasLiveSession, peer.UnansweredInitiations);
     }
 }

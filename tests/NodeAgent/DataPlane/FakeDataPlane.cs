@@ -202,6 +202,7 @@ internal sealed class FakeDataPlane : IDataPlane
         peers[index] = now with
         {
             Name = change.Name ?? now.Name,
+            MeasuredFirst = change.MeasuredFirst ?? now.MeasuredFirst,
             PresharedKey = change.PresharedKey switch { null => now.PresharedKey, { IsZero: true } => null, var key => key },
             Endpoint = change.Endpoint ?? now.Endpoint,
             PersistentKeepalive = change.PersistentKeepalive ?? now.PersistentKeepalive,

@@ -113,6 +113,17 @@ public sealed class DeviceDiffTests
     }
 
     [Fact]
+    public void External_peers_are_measured_first()
+    {
+        Apply(Config(1, Node("b"), External("laptop", "", "10.99.0.2/32")));
+        Assert.Equal((false, true), (_plane.Peer("b").MeasuredFirst, _plane.Peer("laptop").MeasuredFirst));
+        Assert.Null(Apply(Config(2, Node("b"), External("laptop", "", "10.99.0.2/32"))));
+
+        var change = Assert.Single(Apply(Config(3, Node("b").With(p => p.Kind = PeerKind.External), External("laptop", "", "10.99.0.2/32")))!.Peers);
+        Assert.Equal((Key("b"), true), (change.PublicKey, change.MeasuredFirst));
+    }
+
+    [Fact]
     public void A_renamed_peer_keeps_its_session()
     {
         Apply(Config(1, Node("b")));

@@ -38,6 +38,23 @@ public class AgentRegistryTests
     }
 
     [Fact]
+    public void A_node_has_released_by_the_word_of_its_agent_on_the_stream_of_now_alone()
+    {
+        var session = _agents.Connect(Hello("a"));
+        session.Report(new Report { Released = true, Mtu = 1 }, Plan);
+        Assert.True(A.Report!.Released);
+        session.Dispose();
+        Assert.True(A.Report.Released);
+
+        session = _agents.Connect(Hello("a")); // perhaps started anew, and then it takes part again
+        Assert.Equal((false, 1u), (A.Report.Released, A.Report.Mtu));
+        session.Report(new Report { Released = true }, Plan);
+        Assert.True(A.Report.Released);
+        session.Report(new Report { LinksPartial = true }, Plan);
+        Assert.False(A.Report.Released);
+    }
+
+    [Fact]
     public void Partial_reports_in_any_order_come_to_what_a_full_one_says()
     {
         var state = Enumerable.Range(0, 40).Aggregate(Clusters.Three, (cluster, i) => cluster.With(Clusters.Peer($"p{i}", 100 + i)));

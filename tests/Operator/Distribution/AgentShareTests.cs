@@ -135,7 +135,13 @@ public class AgentShareTests
                     session.Report(new Report { Links = { Link(names[random.Next(names.Length)], (ulong)round) }, LinksPartial = true }, Plan);
                     break;
                 case 4 when sessions.TryGetValue(node, out var session):
-                    session.Report(new Report { RemovedLinks = { names[random.Next(names.Length)] }, LinksPartial = true, Mtu = (uint)round }, Plan);
+                    session.Report(new Report
+                    {
+                        RemovedLinks = { names[random.Next(names.Length)] },
+                        LinksPartial = true,
+                        Mtu = (uint)round,
+                        Released = random.Next(2) == 0,
+                    }, Plan);
                     break;
                 default:
                     foreach (var message in Next())
@@ -147,7 +153,7 @@ public class AgentShareTests
                         if (!here.IsConnected)
                             continue;
                         Assert.Equal("here", there.Replica);
-                        Assert.Equal(here.Report!.Mtu, there.Report!.Mtu);
+                        Assert.Equal((here.Report!.Mtu, here.Report.Released), (there.Report!.Mtu, there.Report.Released));
                         Assert.Equal(here.Report.Links.ToArray(), there.Report.Links.ToArray());
                     }
 

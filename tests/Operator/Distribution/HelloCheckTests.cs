@@ -21,6 +21,16 @@ public class HelloCheckTests
         Assert.Contains("WireGuardPeer pin pins the key of Node a", refused.Status.Detail, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(62, "\U0001F600", false)]
+    [InlineData(63, "", true)] // its second half would be the 65th
+    [InlineData(64, "", true)]
+    public void What_an_agent_says_is_shown_cut_between_characters_only(int before, string kept, bool isCut)
+    {
+        var text = new string('x', before) + "\U0001F600";
+        Assert.Equal(new string('x', before) + kept + (isCut ? "..." : ""), HelloCheck.Shown(text));
+    }
+
     private static Caller Agent(string node) => new() { Nodes = [node] };
 
     private static Hello Hello(string node, int key) => new() { Node = node, PublicKey = ByteString.CopyFrom(Key(key).ToArray()) };

@@ -20,6 +20,7 @@ public class PlanPrintsTests
             Clusters.Three.With(Clusters.Peer("laptop", 9, 0, "10.99.0.2/32")),
             Clusters.Three.With(Clusters.Peer("laptop", 9, 0, "10.99.0.1/32") with { Endpoint = "192.0.2.9:1" }),
             state with { Mesh = state.Mesh with { Mtu = 1380 } },
+            state with { Mesh = state.Mesh with { Released = true } },
             state.Announcing("c", 3, 0, "192.0.2.77:1"),
         ];
         Assert.Equal(others.Length + 1, others.Append(state).Select(other => PlanPrints.Of(other.Plan())).Distinct().Count());

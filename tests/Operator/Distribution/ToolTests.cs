@@ -62,6 +62,18 @@ public class ToolTests
         Assert.Contains("at most 64", e.Status.Detail, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_node_that_has_released_as_its_manifest_asks_is_shown_so()
+    {
+        await using var running = await RunningOperator.StartAsync();
+        using var a = await ConnectAsync(running.Client("token-a"), Hello("a", 1));
+        Assert.False(a.Config.Settings.Released);
+        running.Put("mesh.yaml", Mesh("released: true"));
+        await a.UntilAsync(agent => agent.Config.Settings.Released);
+        await a.SendAsync(new AgentMessage { Report = new Report { AppliedRevision = a.Config.Revision, Released = true } });
+        await StatusAsync(running, status => status.Peers.Single(peer => peer.Name == "a").Released);
+    }
+
     [Theory]
     [InlineData(0, 250)]
     [InlineData(12, 250)]
@@ -171,6 +183,23 @@ public class ToolTests
                 StringComparison.Ordinal);
         }
 
+        // what an agent has applied before counts
+        await a.SendAsync(new AgentMessage { Report = new Report
+        {
+            AppliedRevision = a.Config.Revision,
+            Errors = { "cni: the folder is read-only" },
+            Links = { new LinkReport { Peer = "laptop", State = Rpc.LinkState.Down } },
+        } });
+        await UntilAsync("wgmesh_operator_nodes_with_faults 1", "wgmesh_operator_failure_policy_open 0");
+        running.Put("mesh.yaml", Mesh("failurePolicy: Open"));
+        await a.UntilAsync(agent => agent.Config.Settings.FailurePolicy == FailurePolicy.Open);
+        await a.SendAsync(new AgentMessage { Report = new Report { AppliedRevision = a.Config.Revision, LinksPartial = true } });
+        await UntilAsync(
+            "wgmesh_operator_failure_policy_open 1", "wgmesh_operator_released 0", "wgmesh_operator_nodes_with_faults 0",
+            "wgmesh_operator_links{state=\"up\"} 0", "wgmesh_operator_links{state=\"down\"} 1", "wgmesh_operator_links{state=\"idle\"} 0",
+            "wgmesh_operator_node_links{node=\"a\",state=\"down\"} 1", "wgmesh_operator_agents{version=\"1.2.3\"} 1",
+            "wgmesh_operator_convergence_duration_seconds_count 1");
+
         using var secured = new HttpClient(ChannelHandler.Create([X509CertificateLoader.LoadCertificateFromFile(running.Authority)]))
         {
             BaseAddress = running.Address,
@@ -178,5 +207,16 @@ public class ToolTests
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         Assert.Equal(System.Net.HttpStatusCode.NotFound, (await secured.GetAsync(new Uri("/metrics", UriKind.Relative))).StatusCode);
+
+        async Task UntilAsync(params string[] lines)
+        {
+            for (var waited = Stopwatch.StartNew(); lines.FirstOrDefault(line => !text.Contains($"\n{line}\n", StringComparison.Ordinal)) is { } missing;)
+            {
+                Assert.True(waited.Elapsed < RunningOperator.Patience, $"{missing} is not in {text}");
+                text = (await http.GetStringAsync("/metrics"))
+                    .Replace("{otel_scope_name=\"WgMesh.Operator\"}", "", StringComparison.Ordinal)
+                    .Replace("otel_scope_name=\"WgMesh.Operator\",", "", StringComparison.Ordinal);
+            }
+        }
     }
 }

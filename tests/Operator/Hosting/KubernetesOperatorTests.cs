@@ -5,13 +5,14 @@ using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
+using WgMesh.Operator.Telemetry;
 using WgMesh.Operator.Tests.Distribution;
 using WgMesh.Operator.Tests.Trust;
 using WgMesh.Rpc;
 
 namespace WgMesh.Operator.Tests.Hosting;
 
-/// <summary>Whole operators on a real API server, with exactly the rights of <c>e2e/kubernetes/rbac.yaml</c>.</summary>
+/// <summary>Whole operators on a real API server, with exactly the rights that the chart gives.</summary>
 [Trait("needs", "system")]
 [Collection(WgMeshClusterCollection.Name)]
 public sealed class KubernetesOperatorTests(WgMeshCluster cluster) : IAsyncLifetime
@@ -114,6 +115,32 @@ public sealed class KubernetesOperatorTests(WgMeshCluster cluster) : IAsyncLifet
 
         static bool Knows(KubernetesOperator leader) => leader.Services.GetRequiredService<AgentRegistry>().Agents.Value
             .TryGetValue("node-a", out var agent) && agent is { IsConnected: true, Replica: not null };
+    }
+
+    /// <summary>The rest of them is in tests/Mesh/Metrics.</summary>
+    [Fact]
+    public async Task Its_metrics_are_those_of_the_page()
+    {
+        await AddNodesAsync("node-a");
+        var running = await StartAsync("one");
+        await UntilAsync(() => running.IsAsync("/readyz"));
+        await UntilAsync(() => Leads(running));
+        var (channel, client) = await running.CallAsync(await cluster.AgentTokenAsync(await cluster.AddAgentAsync("node-a")));
+        using (channel)
+        {
+            using var agent = await FakeAgent.ConnectAsync(client, FakeAgent.Hello("node-a", 1, "192.0.2.1:51820"));
+            await RefusedAsync(client, FakeAgent.Hello("node-b", 1));
+            await cluster.Server.SendAsync(HttpMethod.Post, "/apis/wgmesh.io/v1alpha1/wireguardpeers", Peer("laptop", 9));
+            await UntilAsync(async () => (await FindAsync("wireguardpeers/laptop"))?["status"]?["conditions"] is not null);
+            var scrape = "";
+            await UntilAsync(async () => (scrape = await running.MetricsAsync()).Contains("wgmesh_operator_config_peers_sent_total", StringComparison.Ordinal));
+
+            Assert.Empty(MetricsContract.Violations(scrape, MetricsDocument.Of(OperatorMetrics.MeterName), [OperatorMetrics.MeterName]));
+            // those that appear when something happened: it did
+            string[] seen = [.. Exposition.Parse(scrape).Select(metric => metric.Name)];
+            Assert.Subset(seen.ToHashSet(), new HashSet<string>(
+                ["wgmesh_operator_kubernetes_writes_total", "wgmesh_operator_kubernetes_token_reviews_total", "wgmesh_operator_streams_refused_total"]));
+        }
     }
 
     [Fact]

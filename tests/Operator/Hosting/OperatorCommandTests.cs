@@ -32,7 +32,7 @@ public sealed class OperatorCommandTests : IDisposable
         File.WriteAllText(_folder["config"], "");
         var options = await ReadAsync(
             "--kubernetes", "--kubeconfig", _folder["config"], "--namespace", "mesh", "--advertise-address", "2001:db8::1", "--identity", "one",
-            "--agent-service-account", "agents", "--replica-token-file", "/token", "--listen", "[::]:8443", "--advertise", "mesh.example");
+            "--agent-service-account", "agents", "--replica-token-file", "/token", "--mesh-settings", _folder["config"], "--listen", "[::]:8443", "--advertise", "mesh.example");
         Assert.Equal(
             new KubernetesOptions
             {
@@ -42,6 +42,7 @@ public sealed class OperatorCommandTests : IDisposable
                 Identity = "one",
                 AgentServiceAccount = "agents",
                 ReplicaTokenFile = "/token",
+                MeshSettings = _folder["config"],
             },
             options.Kubernetes);
         Assert.Equal(["mesh.example"], options.Advertise);
@@ -72,6 +73,18 @@ public sealed class OperatorCommandTests : IDisposable
     }
 
     [Theory]
+    [InlineData("90s", 90)]
+    [InlineData("2m", 120)]
+    [InlineData("1h", 3600)]
+    public void An_uninstall_needs_nothing_more_in_a_pod_and_takes_a_time(string text, int seconds)
+    {
+        Assert.Empty(OperatorCommand.Create((_, _) => throw new InvalidOperationException("It ran.")).Parse("uninstall").Errors);
+        var parsed = UninstallCommand.Create().Parse(["--timeout", text]);
+        Assert.Empty(parsed.Errors);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), parsed.GetValue<TimeSpan?>("--timeout"));
+    }
+
+    [Theory]
     [InlineData("Give --manifests DIR to read the cluster from a folder, or --kubernetes")]
     [InlineData("--manifests and --kubernetes are two ways to run", "--manifests", "/tmp", "--kubernetes")]
     [InlineData("--kubeconfig has no meaning here: with --manifests", "--manifests", "/tmp", "--kubeconfig", "/dev/null")]
@@ -84,6 +97,14 @@ public sealed class OperatorCommandTests : IDisposable
     [InlineData("\"192.0.2.1:0\" is not where others", "--kubernetes", "--advertise-address", "192.0.2.1:0")]
     [InlineData("\"10.1\" is not where others", "--kubernetes", "--advertise-address", "10.1")]
     [InlineData("is not an address and a port", "--kubernetes", "--listen", "192.0.2.1")]
+    [InlineData("\"0s\" is not a time", "uninstall", "--timeout", "0s")]
+    [InlineData("\"90\" is not a time from 1s to 1h, such as 90s or 2m", "uninstall", "--timeout", "90")]
+    [InlineData("\"61m\" is not a time", "uninstall", "--timeout", "61m")]
+    [InlineData("\"s\" is not a time", "uninstall", "--timeout", "s")]
+    [InlineData("\"99999999999s\" is not a time", "uninstall", "--timeout", "99999999999s")]
+    [InlineData("File does not exist", "uninstall", "--kubeconfig", "/nowhere")]
+    [InlineData("\"$(WGMESH_OPERATOR_SERVICE_HOST)\" is neither a DNS name nor an address", "--kubernetes", "--advertise=$(WGMESH_OPERATOR_SERVICE_HOST)")]
+    [InlineData("--mesh-settings has no meaning here", "--manifests", "/tmp", "--mesh-settings", "/dev/null")]
     public void What_does_not_go_together_is_refused_and_says_what_would_be_right(string expected, params string[] arguments)
     {
         var errors = OperatorCommand.Create((_, _) => throw new InvalidOperationException("It ran.")).Parse(arguments).Errors;

@@ -76,6 +76,27 @@ public class MeshPlannerTests
         Assert.Equal("192.0.2.1:7777", config.Peers[0].Endpoint);
     }
 
+    [Fact]
+    public void Every_node_is_told_to_release_and_no_more_than_that_and_told_when_it_is_over()
+    {
+        var asked = Three with { Mesh = MeshRecord.Default with { Released = true } };
+        var (before, during) = (Three.Plan(), asked.Plan());
+        var after = Three.Plan(during);
+        foreach (var node in (string[])["a", "b", "c"])
+        {
+            Assert.False(before.ForNode(node, 1)!.Settings.Released);
+            Assert.True(during.ForNode(node, 2)!.Settings.Released);
+            var delta = during.DeltaFrom(before, 1, node, 2)!;
+            Assert.True(delta.Settings.Released);
+            Assert.Empty(delta.Upserts);
+            Assert.Empty(delta.Removed);
+            Assert.False(after.DeltaFrom(during, 2, node, 3)!.Settings.Released);
+        }
+
+        Assert.False(before.SameAs(during));
+        Assert.True(before.SameAs(after));
+    }
+
     [Theory]
     [InlineData("192.0.2.1", "198.51.100.7:4000", "198.51.100.7:4000")]
     [InlineData("192.0.2.1", null, "192.0.2.1:51820")]

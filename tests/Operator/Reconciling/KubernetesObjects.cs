@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using WgMesh.Crds;
-using WgMesh.Kubernetes;
 using WgMesh.Operator.Tests.Planning;
 
 namespace WgMesh.Operator.Tests.Reconciling;
@@ -27,8 +26,7 @@ internal static class KubernetesObjects
         await server.SendAsync(HttpMethod.Delete, "/api/v1/namespaces/default/events");
     }
 
-    public static IEnumerable<JsonObject> Definitions() =>
-        ManifestFile.Parse("crds.yaml", CrdYaml.Generate(new Version(1, 20))).Manifests.Select(manifest => manifest.Content.DeepClone().AsObject());
+    public static IEnumerable<JsonObject> Definitions() => KubernetesManifests.Documents(CrdYaml.Generate(CrdYaml.Oldest));
 
     /// <summary>A definition of before there were rules: it takes every spec.</summary>
     public static JsonObject WithoutSpecSchema(JsonObject definition)

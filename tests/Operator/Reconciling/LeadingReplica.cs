@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Planning;
@@ -64,11 +65,12 @@ internal sealed class LeadingReplica : IAsyncDisposable
     }
 
     /// <summary>Whoever else leads.</summary>
-    public void TakeLead()
+    /// <param name="installed">What the mesh's settings are to say.</param>
+    public void TakeLead(JsonObject? installed = null)
     {
         _term = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
         var reconciler = new Reconciler(
-            _client, Cluster, Plans, Agents, _events, _metrics, () => true, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>());
+            _client, Cluster, Plans, Agents, _events, _metrics, () => true, KubernetesObjects.Namespace, _time, new RecentLog<Reconciler>(), installed);
         _leading = Task.Run(() => reconciler.RunAsync(_term.Token));
     }
 
@@ -87,6 +89,40 @@ internal sealed class LeadingReplica : IAsyncDisposable
         await KubernetesObjects.WaitAsync(() => Cluster.Current.Value.Nodes.Any(known => known.Name == node), $"node {node} to be known");
         lock (_sessions)
             _sessions[node] = (Agents.Connect(new CheckedHello(node, Clusters.Key(key), [.. endpoints], "1.0", VersionSet.One)), null);
+    }
+
+    /// <summary>Makes nodes with agents, and waits until they are planned with. The first has key 1, and so on.</summary>
+    public async Task StartNodesAsync(KubernetesServer server, params string[] nodes)
+    {
+        for (var i = 0; i < nodes.Length; i++)
+        {
+            await server.CreateNodeAsync(nodes[i], $"10.244.{i + 1}.0/24");
+            await ConnectAsync(nodes[i], i + 1);
+        }
+
+        foreach (var node in nodes)
+        {
+            await PassAsync(TimeSpan.FromSeconds(1), () => server.WaitForPeerAsync(
+                node, peer => peer.Allocated().Length == 2 && peer["spec"]!["publicKey"] is not null));
+            await KubernetesObjects.WaitAsync(() => Plan.HasPeer(node), "the node to be planned");
+        }
+    }
+
+    /// <summary>Lets time pass, if that is done by hand, and then only while somebody waits for a moment: for as long as nothing happens it stands still.</summary>
+    public async Task PassAsync(TimeSpan first, Func<Task> expected)
+    {
+        var waiting = expected();
+        var time = _time as ManualTime;
+        time?.Advance(first);
+        while (!waiting.IsCompleted)
+        {
+            await Task.WhenAny(waiting, Task.Delay(50));
+            var moments = time?.Waits.Where(wait => wait <= TimeSpan.FromSeconds(1)).ToList();
+            if (moments?.Count > 0)
+                time!.Advance(moments.Max());
+        }
+
+        await waiting;
     }
 
     public void Disconnect(string node)
@@ -120,6 +156,27 @@ internal sealed class LeadingReplica : IAsyncDisposable
 
     /// <inheritdoc cref="Report(string, bool, ValueTuple{string, Rpc.LinkState, DateTimeOffset?}[])"/>
     public void Report(string node, params (string Peer, Rpc.LinkState State, DateTimeOffset? Handshake)[] links) => Report(node, false, links);
+
+    /// <summary>The agent says that these are its faults, of which the node has no other.</summary>
+    public void Fail(string node, params string[] faults) => Change(node, report =>
+    {
+        report.Errors.Clear();
+        report.Errors.AddRange(faults);
+    });
+
+    /// <summary>The agent says that nothing of the mesh is left on its node.</summary>
+    public void Release(string node) => Change(node, report => report.Released = true);
+
+    private void Change(string node, Action<Report> change)
+    {
+        lock (_sessions)
+        {
+            var (session, report) = _sessions[node];
+            change(report ??= new Report { Mtu = 1420 });
+            _sessions[node] = (session, report);
+            Report(session, report, Plans.Value);
+        }
+    }
 
     private static void Report(AgentSession session, Report report, PublishedPlan plan)
     {

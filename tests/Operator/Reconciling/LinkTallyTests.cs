@@ -35,11 +35,24 @@ public class LinkTallyTests
     }
 
     [Fact]
+    public void Of_each_node_its_own_links_are_counted_as_its_agent_says()
+    {
+        var tally = Tally(
+            Agent("a", Link("a", LinkState.Up), Link("b", LinkState.Up), Link("c", LinkState.Down), Link("gone", LinkState.Up), Link("laptop", LinkState.Up)),
+            Agent("b", Link("a", LinkState.Down), Link("laptop", LinkState.Idle)),
+            Agent("stranger", Link("a", LinkState.Up)));
+        Assert.Equal(new LinkCounts(2, 1, 0), tally.Nodes["a"]);
+        Assert.Equal(new LinkCounts(0, 1, 1), tally.Nodes["b"]);
+        Assert.Equal(2, tally.Nodes.Count);
+    }
+
+    [Fact]
     public void An_agent_that_is_away_says_nothing()
     {
         var away = Agent("a", Link("b", LinkState.Up));
         var tally = Tally((away.Node, away.Agent with { IsConnected = false }));
         Assert.Equal((0, 0, 0), (tally.Up, tally.Down, tally.Idle));
+        Assert.Empty(tally.Nodes);
     }
 
     [Fact]

@@ -14,11 +14,15 @@ namespace WgMesh.Operator.Tests.Reconciling;
 public class StatusComposerTests
 {
     private static readonly DateTimeOffset Now = Clusters.Day;
+    private static readonly MeshPlan Releasing =
+        (Clusters.Three.With(Clusters.Peer("laptop", 9)) with { Mesh = MeshRecord.Default with { Released = true } }).Plan();
+
     private static readonly MeshPlan Plan = Clusters.Three.With(Clusters.Peer("laptop", 9)).Plan();
 
     private readonly Dictionary<string, AgentStatus> _agents = new[] { Agent("a"), Agent("b"), Agent("c") }.ToDictionary(agent => agent.Node, agent => agent.Agent);
     private readonly Dictionary<string, WireGuardPeerStatus> _stored = [];
     private readonly HashSet<string> _newcomers = [];
+    private readonly HashSet<string> _peersOfPeople = [];
     private readonly Dictionary<string, ulong> _changedIn = [];
     private bool _haveAgentsHadTime = true;
     private MeshPlan _plan = Plan;
@@ -93,7 +97,7 @@ public class StatusComposerTests
     {
         Assert.Equal("True Idle", Is("a", "Ready"));
         _agents["a"] = _agents["a"] with { Report = _agents["a"].Report! with { Errors = ["no TUN", "no more"] } };
-        Assert.Equal("False AgentFailed: The node's agent reports 2 errors; the first: no TUN", Said("a", "Ready"));
+        Assert.Equal("False AgentFailed: The node's agent reports 2 errors: no TUN; no more.", Said("a", "Ready"));
         _agents["a"] = _agents["a"] with { IsConnected = false };
         Assert.Equal("False AgentNotConnected", Is("a", "Ready"));
         Assert.Equal("True Idle", Is("b", "Ready"));
@@ -110,6 +114,118 @@ public class StatusComposerTests
         Assert.Equal(("False NotAccepted", "False NotAccepted"), (Is("twin", "Programmed"), Is("twin", "Ready")));
         Assert.Null(Compose().Peers["twin"].ConnectedNodes);
         Assert.Equal(("True Accepted", "True Idle"), (Is("laptop", "Accepted"), Is("laptop", "Ready")));
+    }
+
+    [Fact]
+    public void The_faults_of_a_node_are_told_and_the_mesh_says_how_many_nodes_have_some()
+    {
+        Fail("a", "cni: /etc/cni/net.d is read-only: make it writable.", "masquerade: there is no nft: install it.");
+        Assert.Equal(
+            "False AgentFailed: The node's agent reports 2 errors: cni: /etc/cni/net.d is read-only: make it writable; masquerade: there is no nft: install it.",
+            Said("a", "Ready"));
+        Assert.Equal(
+            "2 of 3 nodes are ready; a: its agent reports 2 errors; the first: cni: /etc/cni/net.d is read-only: make it writable; the agent of 1 node reports errors.",
+            MeshCondition("Ready").Message);
+
+        Fail("b", "host: no");
+        Assert.EndsWith("; and b; the agents of 2 nodes report errors.", MeshCondition("Ready").Message, StringComparison.Ordinal);
+        _agents["a"] = _agents["a"] with { IsConnected = false };
+        Assert.EndsWith("; the agent of 1 node reports errors.", MeshCondition("Ready").Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Of_many_faults_some_are_told_and_the_others_are_a_number()
+    {
+        Fail("a", [.. Enumerable.Range(1, 32).Select(i => $"fault {i}{new string('.', 512)}")]);
+        var message = Condition("a", "Ready").Message!;
+        Assert.StartsWith("The node's agent reports 32 errors: fault 1; fault 2; ", message, StringComparison.Ordinal);
+        Assert.EndsWith("; fault 8; and 24 more.", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_peer_that_lost_all_that_it_asked_for_is_not_ready()
+    {
+        _plan = Clusters.Three.With(Clusters.Peer("laptop", 9, 0, "10.244.2.0/24"), Clusters.Peer("phone", 10)).PlanAsStored();
+        Assert.Equal("True AllowedIPsConflict", Is("laptop", "Accepted"));
+        Assert.Equal("True Programmed: 3 of 3 nodes have applied it; no prefix is routed to it.", Said("laptop", "Programmed"));
+        Assert.Equal("False NothingToReach: No prefix is routed to it, for it got none: see the condition Accepted.", Said("laptop", "Ready"));
+        Assert.Equal("True Idle", Is("phone", "Ready")); // which is about to be given an address
+
+        _plan = Clusters.Three.With(Clusters.Peer("laptop", 9, 0, "10.244.2.0/24", "10.99.0.1/32")).Plan();
+        Assert.Equal(("True AllowedIPsConflict", "True Idle"), (Is("laptop", "Accepted"), Is("laptop", "Ready")));
+    }
+
+    [Fact]
+    public void Whether_packets_may_leave_in_plain_is_a_condition()
+    {
+        Assert.Equal(("True", "PolicyClosed"), (MeshCondition("FailClosed").Status, MeshCondition("FailClosed").Reason));
+        _plan = (Clusters.Three with { Mesh = MeshRecord.Default with { FailurePolicy = Crds.FailurePolicy.Open } }).Plan();
+        Assert.Equal(("False", "PolicyOpen"), (MeshCondition("FailClosed").Status, MeshCondition("FailClosed").Reason));
+        Assert.Contains("leaves its node unencrypted", MeshCondition("FailClosed").Message, StringComparison.Ordinal);
+    }
+
+    // ---- released
+
+    [Fact]
+    public void While_nodes_are_asked_to_release_the_mesh_says_how_far_they_are()
+    {
+        Assert.Null(Compose().Mesh!.ReleasedNodes);
+        _plan = Releasing;
+        AssertReleased(0, "Releasing: 0 of 3 nodes have released; waiting for a, b, c.");
+        Release("b");
+        AssertReleased(1, "Releasing: 1 of 3 nodes has released; waiting for a, c.");
+        _agents["a"] = _agents["a"] with { IsConnected = false };
+        AssertReleased(1, "Releasing: 1 of 3 nodes has released; waiting for c; no agent is connected of a.");
+        Release("c");
+        AssertReleased(2, "PartlyReleased: 2 of 3 nodes have released; no agent is connected of a.");
+        Release("a"); // before it left
+        AssertReleased(2, "PartlyReleased: 2 of 3 nodes have released; no agent is connected of a.");
+        _agents["a"] = _agents["a"] with { IsConnected = true };
+        AssertReleased(3, "Released: 3 of 3 nodes have released.");
+
+        Assert.Equal("False Released: Nothing of the mesh is left on the node.", Said("a", "Ready"));
+        Assert.Equal("False NoAgents", Is("a", "Programmed"));
+    }
+
+    [Fact]
+    public void A_new_leader_does_not_take_nodes_for_gone_whose_agents_may_be_about_to_come()
+    {
+        _plan = Releasing;
+        _haveAgentsHadTime = false;
+        _agents.Remove("a");
+        Release("b");
+        Release("c");
+        AssertReleased(2, "Releasing: 2 of 3 nodes have released; no agent is connected of a.");
+        _haveAgentsHadTime = true;
+        AssertReleased(2, "PartlyReleased: 2 of 3 nodes have released; no agent is connected of a.");
+    }
+
+    [Fact]
+    public void A_node_that_has_released_holds_up_nobody_and_says_how_it_takes_part_again()
+    {
+        Release("c");
+        _agents["c"] = _agents["c"] with { CurrentRevision = 1 };
+        Assert.Equal("True Programmed: 2 of 2 nodes have applied it.", Said("laptop", "Programmed"));
+        Assert.Equal(
+            "False Released: Nothing of the mesh is left on the node, as was asked for before; it takes part again when its agent is started anew.",
+            Said("c", "Ready"));
+        Assert.Null(Compose().Mesh!.ReleasedNodes);
+    }
+
+    // ---- what objects are about
+
+    [Fact]
+    public void A_refused_pin_that_has_its_nodes_name_says_that_it_is_refused_and_the_node_has_no_peer()
+    {
+        _plan = Clusters.Three.With(Clusters.Peer("a", 0) with { NodeName = "a" }).Plan();
+        Assert.Equal(2, _plan.Outcomes.Count(outcome => outcome.Name == "a"));
+        _peersOfPeople.Add("a");
+        Assert.Equal(("False Invalid", "False NotAccepted"), (Is("a", "Accepted"), Is("a", "Ready")));
+        Assert.Equal("2 of 3 nodes are ready; a: it has no WireGuardPeer.", MeshCondition("Ready").Message);
+
+        _plan = Clusters.Three.With(Clusters.Peer("a", 1) with { NodeName = "a" }).Plan();
+        Assert.Equal(("True Accepted", "True Idle"), (Is("a", "Accepted"), Is("a", "Ready")));
+        Assert.Equal("All 3 nodes are ready.", MeshCondition("Ready").Message);
     }
 
     // ---- times
@@ -217,6 +333,11 @@ public class StatusComposerTests
         IEnumerable<string> Update() => newcomers.Update(_agents.ToImmutableDictionary(StringComparer.Ordinal)).Order(StringComparer.Ordinal);
     }
 
+    private void Fail(string node, params string[] faults) =>
+        _agents[node] = _agents[node] with { Report = _agents[node].Report! with { Errors = [.. faults] } };
+
+    private void Release(string node) => _agents[node] = _agents[node] with { Report = _agents[node].Report! with { Released = true } };
+
     private void Report(string node, params LinkStatus[] links) =>
         _agents[node] = _agents[node] with { Report = _agents[node].Report! with { Links = [.. links] } };
 
@@ -231,7 +352,7 @@ public class StatusComposerTests
         Plan = _plan,
         View = new ClusterView
         {
-            Peers = _plan.Outcomes.ToImmutableDictionary(outcome => outcome.Name, Object, StringComparer.Ordinal),
+            Peers = _plan.Outcomes.DistinctBy(outcome => outcome.Name).ToImmutableDictionary(outcome => outcome.Name, Object, StringComparer.Ordinal),
             Mesh = new StoredResource { Kind = "WireGuardMesh", Metadata = { Name = "default" } },
         },
         Agents = _agents.ToImmutableDictionary(StringComparer.Ordinal),
@@ -243,16 +364,25 @@ public class StatusComposerTests
         StoredMesh = null,
     });
 
-    private static StoredPeer Object(PeerOutcome outcome)
+    private StoredPeer Object(PeerOutcome outcome)
     {
         var item = new StoredResource { Kind = "WireGuardPeer", Metadata = { Name = outcome.Name, Uid = outcome.Name, Generation = 2 } };
-        if (outcome.Node is { } node)
+        if (outcome.Node is { } node && !_peersOfPeople.Contains(outcome.Name))
         {
             item.Metadata.Labels[StoredPeer.ManagedByLabel] = StoredPeer.ManagedBy;
             item.Metadata.OwnerReferences.Add(new OwnerReference { ApiVersion = "v1", Kind = "Node", Name = node, Uid = node });
         }
 
         return StoredPeer.Read(item, null, "wgmesh");
+    }
+
+    private Condition MeshCondition(string type) => Compose().Mesh!.Conditions.Single(condition => condition.Type == type);
+
+    private void AssertReleased(int nodes, string said)
+    {
+        Assert.Equal(nodes, Compose().Mesh!.ReleasedNodes);
+        var ready = MeshCondition("Ready");
+        Assert.Equal(("False", said), (ready.Status, $"{ready.Reason}: {ready.Message}"));
     }
 
     private Condition Condition(string peer, string type) => Compose().Peers[peer].Conditions.Single(condition => condition.Type == type);

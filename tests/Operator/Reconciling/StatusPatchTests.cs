@@ -89,6 +89,11 @@ public class StatusPatchTests
         wanted = Mesh();
         wanted.Nodes = 4;
         Assert.False(StatusPatch.SameInEssence(Mesh(), wanted));
+        wanted = Mesh();
+        wanted.ReleasedNodes = 0;
+        Assert.False(StatusPatch.SameInEssence(Mesh(), wanted));
+        Assert.Equal(0, StatusPatch.Write(wanted)["releasedNodes"]!.GetValue<int>());
+        Assert.False(StatusPatch.Write(Mesh()).ContainsKey("releasedNodes"));
     }
 
     [Fact]

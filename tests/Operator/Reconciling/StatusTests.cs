@@ -17,7 +17,7 @@ public sealed class StatusTests(KubernetesServer server) : IAsyncLifetime
     public async Task Nodes_and_devices_are_ready_when_their_agents_say_so()
     {
         await using var replica = LeadingReplica.Lead(server.Admin);
-        await StartNodesAsync(replica, "a", "b");
+        await replica.StartNodesAsync(server, "a", "b");
         await server.CreatePeerAsync("laptop", 9);
         await KubernetesObjects.WaitAsync(() => replica.Plan.HasPeer("laptop"), "the device to be planned");
         replica.Report("a", ("b", Rpc.LinkState.Up, Handshake), ("laptop", Rpc.LinkState.Up, Handshake.AddMinutes(1)));
@@ -52,19 +52,48 @@ public sealed class StatusTests(KubernetesServer server) : IAsyncLifetime
     {
         var time = new ManualTime();
         await using var replica = LeadingReplica.Lead(server.Admin, time);
-        await StartNodesAsync(replica, time, "a", "b");
+        await replica.StartNodesAsync(server, "a", "b");
         ReportAll(replica, null);
-        await PassAsync(time, TimeSpan.FromSeconds(40), () => server.WaitForPeerAsync("b", peer => peer.Is("Ready", "True", "Idle")));
+        await replica.PassAsync(TimeSpan.FromSeconds(40), () => server.WaitForPeerAsync("b", peer => peer.Is("Ready", "True", "Idle")));
 
         replica.Disconnect("b");
-        await PassAsync(time, TimeSpan.FromSeconds(1), () => server.WaitForPeerAsync("b", peer => peer.Is("Ready", "False", "AgentNotConnected")));
+        await replica.PassAsync(TimeSpan.FromSeconds(1), () => server.WaitForPeerAsync("b", peer => peer.Is("Ready", "False", "AgentNotConnected")));
         await KubernetesObjects.WaitAsync(
             async () => (await server.EventsAsync("WireGuardPeer", "b")).Any(text => text.StartsWith("AgentDisconnected: ", StringComparison.Ordinal)),
             () => "the event");
-        await PassAsync(time, TimeSpan.FromSeconds(1), () => KubernetesObjects.WaitAsync(
+        await replica.PassAsync(TimeSpan.FromSeconds(1), () => KubernetesObjects.WaitAsync(
             async () => (await server.FindAsync($"{KubernetesObjects.Meshes}/default"))!.Is("Ready", "False", "NodesNotReady"), () => "the mesh"));
         var mesh = await server.FindAsync($"{KubernetesObjects.Meshes}/default");
         Assert.StartsWith("1 of 2 nodes is ready; b: The node's agent is not connected", mesh!.Condition("Ready")!["message"]!.GetValue<string>(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_faults_of_a_node_are_told_on_its_peer_and_its_Node_once_for_each_change()
+    {
+        await using var replica = LeadingReplica.Lead(server.Admin);
+        await replica.StartNodesAsync(server, "a", "b");
+        ReportAll(replica, null);
+        replica.Fail("a", "cni: /etc/cni/net.d is read-only: make it writable");
+        await server.WaitForPeerAsync("a", peer => peer.Is("Ready", "False", "AgentFailed"));
+        const string Told = "AgentFailed: The node's agent reports: cni: /etc/cni/net.d is read-only: make it writable";
+        await EventsAsync([Told]);
+        await KubernetesObjects.WaitAsync(
+            async () => (await server.FindAsync($"{KubernetesObjects.Meshes}/default"))?.Condition("Ready")?["message"]?.GetValue<string>()
+                .EndsWith("; the agent of 1 node reports errors.", StringComparison.Ordinal) == true, () => "the mesh");
+
+        replica.Fail("a");
+        await server.WaitForPeerAsync("a", peer => peer.Is("Ready", "True", "Idle"));
+        await EventsAsync([Told, "AgentRecovered: The node's agent reports no errors any more"]);
+
+        async Task EventsAsync(string[] expected)
+        {
+            foreach (var kind in (string[])["WireGuardPeer", "Node"])
+            {
+                await KubernetesObjects.WaitAsync(
+                    async () => (await server.EventsAsync(kind, "a")).Where(text => text.StartsWith("Agent", StringComparison.Ordinal)).Order().SequenceEqual(expected.Order()),
+                    async () => $"the events of {kind}: {string.Join(" | ", await server.EventsAsync(kind, "a"))}");
+            }
+        }
     }
 
     [Fact]
@@ -130,12 +159,12 @@ public sealed class StatusTests(KubernetesServer server) : IAsyncLifetime
     {
         var time = new ManualTime();
         await using var replica = LeadingReplica.Lead(server.Admin, time);
-        await StartNodesAsync(replica, time, "a", "b");
+        await replica.StartNodesAsync(server, "a", "b");
         await server.CreatePeerAsync("laptop", 9);
         await KubernetesObjects.WaitAsync(() => replica.Plan.HasPeer("laptop"), "the device to be planned");
         ReportAll(replica, null);
-        await PassAsync(time, TimeSpan.FromSeconds(40), () => server.WaitForPeerAsync("laptop", peer => peer.Is("Ready", "True", "Idle")));
-        await PassAsync(time, TimeSpan.FromSeconds(70), () => MarkAsync(replica, time, "settled"));
+        await replica.PassAsync(TimeSpan.FromSeconds(40), () => server.WaitForPeerAsync("laptop", peer => peer.Is("Ready", "True", "Idle")));
+        await replica.PassAsync(TimeSpan.FromSeconds(70), () => MarkAsync(replica, "settled"));
 
         // what is the same as before is reported every now and then
         var before = await VersionsAsync("a", "b", "laptop");
@@ -145,18 +174,18 @@ public sealed class StatusTests(KubernetesServer server) : IAsyncLifetime
             time.Advance(TimeSpan.FromSeconds(20));
         }
 
-        await MarkAsync(replica, time, "quiet");
+        await MarkAsync(replica, "quiet");
         Assert.Equal(before, await VersionsAsync("a", "b", "laptop"));
 
         ReportAll(replica, Handshake);
-        await MarkAsync(replica, time, "first");
+        await MarkAsync(replica, "first");
         foreach (var node in (string[])["a", "b"])
-            await PassAsync(time, TimeSpan.Zero, () => server.WaitForPeerAsync(node, peer => peer["status"]!["lastHandshakeTime"] is not null));
+            await replica.PassAsync(TimeSpan.Zero, () => server.WaitForPeerAsync(node, peer => peer["status"]!["lastHandshakeTime"] is not null));
         var first = await VersionsAsync("a", "b");
         ReportAll(replica, Handshake.AddSeconds(30));
-        await MarkAsync(replica, time, "second");
+        await MarkAsync(replica, "second");
         Assert.Equal(first, await VersionsAsync("a", "b"));
-        await PassAsync(time, TimeSpan.FromSeconds(60), () => server.WaitForPeerAsync(
+        await replica.PassAsync(TimeSpan.FromSeconds(60), () => server.WaitForPeerAsync(
             "a", peer => peer["status"]!["lastHandshakeTime"]!.GetValue<string>() == "2025-01-01T12:00:30Z"));
     }
 
@@ -165,7 +194,7 @@ public sealed class StatusTests(KubernetesServer server) : IAsyncLifetime
     {
         await using (var first = LeadingReplica.Lead(server.Admin))
         {
-            await StartNodesAsync(first, "a");
+            await first.StartNodesAsync(server, "a");
             first.Report("a");
             await server.WaitForPeerAsync("a", peer => peer.Is("Ready", "True", "Idle"));
         }
@@ -173,27 +202,9 @@ public sealed class StatusTests(KubernetesServer server) : IAsyncLifetime
         var before = await server.PeerAsync("a");
         var time = new ManualTime();
         await using var second = LeadingReplica.Lead(server.Admin, time);
-        await MarkAsync(second, time, "mark");
+        await MarkAsync(second, "mark");
         Assert.Equal(before!["status"]!.ToJsonString(), (await server.PeerAsync("a"))!["status"]!.ToJsonString());
-        await PassAsync(time, TimeSpan.FromSeconds(31), () => server.WaitForPeerAsync("a", peer => peer.Is("Ready", "False", "AgentNotConnected")));
-    }
-
-    private async Task StartNodesAsync(LeadingReplica replica, params string[] nodes) => await StartNodesAsync(replica, null, nodes);
-
-    private async Task StartNodesAsync(LeadingReplica replica, ManualTime? time, params string[] nodes)
-    {
-        for (var i = 0; i < nodes.Length; i++)
-        {
-            await server.CreateNodeAsync(nodes[i], $"10.244.{i + 1}.0/24");
-            await replica.ConnectAsync(nodes[i], i + 1);
-        }
-
-        foreach (var node in nodes)
-        {
-            await PassAsync(time, TimeSpan.FromSeconds(1), () => server.WaitForPeerAsync(
-                node, peer => peer.Allocated().Length == 2 && peer["spec"]!["publicKey"] is not null));
-            await KubernetesObjects.WaitAsync(() => replica.Plan.HasPeer(node), "the node to be planned");
-        }
+        await second.PassAsync(TimeSpan.FromSeconds(31), () => server.WaitForPeerAsync("a", peer => peer.Is("Ready", "False", "AgentNotConnected")));
     }
 
     private static void ReportAll(LeadingReplica replica, DateTimeOffset? handshake)
@@ -203,27 +214,11 @@ public sealed class StatusTests(KubernetesServer server) : IAsyncLifetime
     }
 
     /// <summary>Waits until all that was to be written before now has been: something that came after it was.</summary>
-    private async Task MarkAsync(LeadingReplica replica, ManualTime time, string name)
+    private async Task MarkAsync(LeadingReplica replica, string name)
     {
         await server.CreatePeerAsync(name, name.GetHashCode(StringComparison.Ordinal), new JsonObject { ["allowedIPs"] = new JsonArray() });
         await KubernetesObjects.WaitAsync(() => replica.Cluster.View.Value.Peers.ContainsKey(name), "the mark to be seen");
-        await PassAsync(time, TimeSpan.FromSeconds(2), () => server.WaitForPeerAsync(name, peer => peer.Is("Accepted", "True", "Accepted")));
-    }
-
-    /// <summary>Lets time pass, and then only while somebody waits for a moment: for as long as nothing happens it stands still.</summary>
-    private static async Task PassAsync(ManualTime? time, TimeSpan first, Func<Task> expected)
-    {
-        var waiting = expected();
-        time?.Advance(first);
-        while (!waiting.IsCompleted)
-        {
-            await Task.WhenAny(waiting, Task.Delay(50));
-            var moments = time?.Waits.Where(wait => wait <= TimeSpan.FromSeconds(1)).ToList();
-            if (moments?.Count > 0)
-                time!.Advance(moments.Max());
-        }
-
-        await waiting;
+        await replica.PassAsync(TimeSpan.FromSeconds(2), () => server.WaitForPeerAsync(name, peer => peer.Is("Accepted", "True", "Accepted")));
     }
 
     private async Task<string[]> VersionsAsync(params string[] names)

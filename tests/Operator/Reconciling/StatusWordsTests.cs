@@ -100,7 +100,7 @@ public sealed class StatusWordsTests
         AssertIs(Compose().Peers["b"], "Ready", "True", "PartlyConnected", "1 of 2 nodes has a live session; a: no answer since 2026-11-01 00:00 UTC.");
 
         _agents["b"] = _agents["b"] with { Report = _agents["b"].Report! with { Errors = ["the route 10.0.0.0/8 could not be set", "another"] } };
-        AssertIs(Compose().Peers["b"], "Ready", "False", "AgentFailed", "The node's agent reports 2 errors; the first: the route 10.0.0.0/8 could not be set");
+        AssertIs(Compose().Peers["b"], "Ready", "False", "AgentFailed", "The node's agent reports 2 errors: the route 10.0.0.0/8 could not be set; another.");
 
         _agents["b"] = _agents["b"] with { Report = null };
         AssertIs(Compose().Peers["b"], "Ready", "False", "AgentStarting", "The node's agent is connected and has not reported yet.");

@@ -7,7 +7,7 @@ namespace WgMesh.Operator.Tests.Trust;
 
 /// <summary>
 /// An API server of these tests' own, with the project's definitions, and with accounts that have exactly the rights of
-/// <c>e2e/kubernetes/rbac.yaml</c>.
+/// the chart.
 /// </summary>
 public sealed class WgMeshCluster : IAsyncLifetime
 {
@@ -23,9 +23,9 @@ public sealed class WgMeshCluster : IAsyncLifetime
         await Server.InitializeAsync();
         try
         {
-            await Server.InstallAsync(Documents(CrdYaml.Generate(CrdYaml.Oldest)));
-            foreach (var item in Documents(await File.ReadAllTextAsync(RootFile("e2e/kubernetes/rbac.yaml"))))
-                await Server.SendAsync(HttpMethod.Post, PathOf(item), item);
+            await Server.InstallAsync(KubernetesManifests.Documents(CrdYaml.Generate(CrdYaml.Oldest)));
+            await Server.AddNamespaceAsync(Namespace);
+            await Server.CreateAllAsync(await Helm.RightsAsync(Namespace));
 
             // the server's authorizer learns of roles and bindings by watching them; it has each of them whole or not at all
             await UntilMayAsync("create", "authorization.k8s.io", "subjectaccessreviews");
@@ -80,26 +80,6 @@ public sealed class WgMeshCluster : IAsyncLifetime
             if (waited.Elapsed > TimeSpan.FromSeconds(60))
                 throw new TimeoutException($"The operator's account may not {verb} {resource}: {answer["status"]}");
         }
-    }
-
-    private static IEnumerable<JsonObject> Documents(string yaml) =>
-        ManifestFile.Parse("test.yaml", yaml).Manifests.Select(manifest => manifest.Content.DeepClone().AsObject());
-
-    private static string PathOf(JsonObject item)
-    {
-        var version = item["apiVersion"]!.GetValue<string>();
-        var space = item["metadata"]!["namespace"]?.GetValue<string>();
-        return (version.Contains('/', StringComparison.Ordinal) ? $"/apis/{version}" : $"/api/{version}")
-            + (space is null ? "" : $"/namespaces/{space}")
-            + $"/{item["kind"]!.GetValue<string>().ToLowerInvariant()}s";
-    }
-
-    private static string RootFile(string path)
-    {
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root.FullName, "WgMesh.sln")))
-            root = root.Parent ?? throw new DirectoryNotFoundException("No WgMesh.sln above the tests.");
-        return Path.Combine(root.FullName, path);
     }
 }
 

@@ -326,7 +326,7 @@ public sealed class KubernetesServer : IAsyncLifetime
             $"--tls-cert-file={In("apiserver.crt")}", $"--tls-private-key-file={In("apiserver.key")}", $"--client-ca-file={In("ca.crt")}",
             $"--service-account-issuer={Issuer}", $"--service-account-signing-key-file={In("serviceaccount.key")}",
             $"--service-account-key-file={In("serviceaccount.key")}",
-            "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
+            "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16", "--allow-privileged=true",
             // it waits for the secrets of a controller that is not here
             "--disable-admission-plugins=ServiceAccount",
         ];

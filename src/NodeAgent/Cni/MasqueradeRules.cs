@@ -1,0 +1,67 @@
+using System.Globalization;
+using System.Text;
+using WgMesh.Engine.Routing;
+
+namespace WgMesh.NodeAgent.Cni;
+
+/// <summary>Composes the nftables table that gives packets the node's address where their own would not be answered. Pure.</summary>
+internal static class MasqueradeRules
+{
+    /// <summary>Family and name.</summary>
+    internal const string Table = "inet wgmesh";
+
+    /// <summary>
+    /// One transaction for <c>nft -f -</c> that puts the table in the place of the one that is there. What is masqueraded: packets of the
+    /// node's pods that leave the mesh, under the address of the interface they leave by; and packets into the mesh from addresses
+    /// that peers do not expect of this node (of the host's processes, or what kube-proxy sends on), under the node's address in
+    /// the mesh. Not so what comes from the mesh and goes back into it, as from a device behind this node: peers do expect that.
+    /// </summary>
+    internal static string Compose(PodNetworkState desired)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"add table {Table}\ndelete table {Table}\ntable {Table} {{\n");
+        foreach (var (isIPv6, _, _, suffix) in Families)
+        {
+            AppendSet(text, $"pods{suffix}", isIPv6, desired.PodCidrs);
+            AppendSet(text, $"own{suffix}", isIPv6, desired.PodCidrs.Concat(desired.Addresses));
+            // a default route through the mesh makes nothing part of it that leaves by another way
+            AppendSet(text, $"mesh{suffix}", isIPv6, desired.MeshPrefixes.Where(p => p.Length > 0));
+        }
+
+        text.Append("\tchain into_mesh {\n");
+        foreach (var (isIPv6, family, protocol, suffix) in Families)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\t\t{family} saddr @own{suffix} return\n");
+            text.Append(CultureInfo.InvariantCulture, $"\t\t{family} saddr @mesh{suffix} fib saddr type != local return\n");
+            if (desired.Addresses.Any(a => a.IsIPv6 == isIPv6))
+            {
+                text.Append(CultureInfo.InvariantCulture, $"\t\tmeta nfproto {protocol} masquerade fully-random\n");
+            }
+        }
+
+        text.Append("\t}\n\tchain postrouting {\n\t\ttype nat hook postrouting priority 100; policy accept;\n");
+        text.Append(CultureInfo.InvariantCulture, $"\t\toifname \"{desired.Interface}\" goto into_mesh\n");
+        foreach (var (isIPv6, family, _, suffix) in Families)
+        {
+            var multicast = isIPv6 ? "ff00::/8" : "224.0.0.0/4";
+            text.Append(CultureInfo.InvariantCulture, $"\t\t{family} saddr @pods{suffix} {family} daddr != @mesh{suffix} {family} daddr != {multicast} masquerade fully-random\n");
+        }
+
+        return text.Append("\t}\n}\n").ToString();
+    }
+
+    private static (bool IsIPv6, string Family, string Protocol, char Suffix)[] Families => [(false, "ip", "ipv4", '4'), (true, "ip6", "ipv6", '6')];
+
+    private static void AppendSet(StringBuilder text, string name, bool isIPv6, IEnumerable<Prefix> prefixes)
+    {
+        text.Append(CultureInfo.InvariantCulture, $"\tset {name} {{\n\t\ttype {(isIPv6 ? "ipv6_addr" : "ipv4_addr")}; flags interval;\n");
+        // intervals of a set must not overlap
+        var elements = Prefixes.Outermost(prefixes.Where(p => p.IsIPv6 == isIPv6));
+        if (!elements.IsEmpty)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\t\telements = {{ {string.Join(", ", elements)} }}\n");
+        }
+
+        text.Append("\t}\n");
+    }
+}

@@ -1,0 +1,93 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace WgMesh.NodeAgent.Cni;
+
+/// <summary>The program <c>nft</c>.</summary>
+/// <param name="program">Its path, or its name to be looked for where programs are.</param>
+/// <param name="limit">How long it may run; null: half a minute.</param>
+internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
+{
+    private const int MaxOutput = 4 << 20;
+
+    private readonly TimeSpan _limit = limit ?? TimeSpan.FromSeconds(30);
+
+    /// <summary>Runs it to its end in the calling thread's network namespace.</summary>
+    /// <param name="input">Its standard input.</param>
+    internal NftResult Run(string input, params string[] arguments)
+    {
+        Process process;
+        try
+        {
+            process = Process.Start(new ProcessStartInfo(program, arguments)
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+        }
+        catch (Win32Exception)
+        {
+            return new(false, "", $"the program nft cannot be run: install the package nftables, or run without --masquerade (cni.masquerade=false)");
+        }
+
+        using (process)
+        {
+            var conversation = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError), WriteAsync(process.StandardInput, input));
+            if (!conversation.Wait(_limit) || !process.WaitForExit(_limit))
+            {
+                process.Kill(entireProcessTree: true);
+                return new(false, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {_limit.TotalSeconds:0} s"));
+            }
+
+            var output = conversation.Result;
+            return process.ExitCode == 0 ? new(true, output[0], "") : new(false, "", Explain(output[1], process.ExitCode));
+        }
+    }
+
+    private static string Explain(string error, int code)
+    {
+        var said = error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault()
+            ?? string.Create(CultureInfo.InvariantCulture, $"exit code {code}");
+        var hint = error.Contains("not permitted", StringComparison.Ordinal) ? ": the agent needs the capability NET_ADMIN"
+            : error.Contains("not supported", StringComparison.Ordinal) || error.Contains("No such file", StringComparison.Ordinal) ? ": it takes Linux 5.2 or newer, with nf_tables, NAT and fib"
+            : "";
+        return $"nft refuses the table {MasqueradeRules.Table} ({said}){hint}";
+    }
+
+    // what is too much is read and forgotten, so that the program comes to its end
+    private static async Task<string> ReadAsync(StreamReader reader)
+    {
+        var text = new StringBuilder();
+        var buffer = new char[4096];
+        for (int count; (count = await reader.ReadAsync(buffer).ConfigureAwait(false)) > 0;)
+        {
+            text.Append(buffer, 0, Math.Min(count, MaxOutput - text.Length));
+        }
+
+        return text.ToString();
+    }
+
+    private static async Task<string> WriteAsync(StreamWriter writer, string input)
+    {
+        try
+        {
+            await writer.WriteAsync(input).ConfigureAwait(false);
+            writer.Close();
+        }
+        catch (IOException)
+        {
+            // it has ended without reading all, and says why itself
+        }
+
+        return "";
+    }
+}
+
+/// <summary>What came of running nft.</summary>
+/// <param name="IsDone">Whether it did what was asked.</param>
+/// <param name="Output">What it printed; empty if it failed.</param>
+/// <param name="Error">A sentence; empty if it did not fail.</param>
+internal sealed record NftResult(bool IsDone, string Output, string Error);

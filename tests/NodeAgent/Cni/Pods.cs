@@ -1,0 +1,22 @@
+using System.Collections.Immutable;
+using WgMesh.Engine.Routing;
+using WgMesh.NodeAgent.Cni;
+
+namespace WgMesh.NodeAgent.Tests.Cni;
+
+/// <summary>The pod network of a node for tests.</summary>
+internal static class Pods
+{
+    internal static PodNetworkState Dual { get; } = new(
+        List("10.244.1.0/24", "fd00:244:1::/64"),
+        List("10.244.0.0/16", "10.90.0.0/16", "10.96.0.0/12", "10.99.0.1/32", "10.244.2.0/24", "fd00:244::/32", "fd90::/64"),
+        List("10.90.0.1/32", "fd90::1/128"),
+        "wg0",
+        1380);
+
+    internal static PodNetworkState Of(params string[] podCidrs) => Dual with { PodCidrs = List(podCidrs) };
+
+    internal static ImmutableArray<Prefix> List(params string[] prefixes) => [.. prefixes.Select(P)];
+
+    internal static Prefix P(string text) => Prefix.TryParse(text, out var prefix) ? prefix : throw new ArgumentException(text);
+}
