@@ -90,6 +90,19 @@ public sealed class InstallTests(KubernetesServer server) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Definitions_that_stayed_can_be_taken_over_by_a_release_of_another_name()
+    {
+        await InstallAsync();
+        await HelmAsync("uninstall", "wgmesh", "--no-hooks");
+        var (code, _, error) = await Helm.RunAsync(server, "install", "another", Helm.Chart, "--namespace", Space);
+        Assert.NotEqual(0, code);
+        Assert.Contains("invalid ownership metadata", error, StringComparison.Ordinal);
+
+        await HelmAsync("install", "another", Helm.Chart, "--take-ownership");
+        await HelmAsync("uninstall", "another", "--no-hooks");
+    }
+
+    [Fact]
     public async Task Definitions_go_with_the_chart_if_that_is_wanted()
     {
         await InstallAsync("crds.keep=false");
