@@ -128,6 +128,7 @@ kubectl -n wgmesh get pods -o wide | sed 's/^/   /'
 pods_on() { kubectl -n wgmesh get pods -o 'jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName}{"\n"}{end}' | awk -v name="^$1-" '$1 ~ name {print $2}' | sort; }
 [[ $(pods_on wgmesh-operator | uniq | wc -l) == 2 ]] || fail "operators are on: $(pods_on wgmesh-operator | paste -sd' ')"
 ok "two operators on two nodes"
+agent_pod() { kubectl -n wgmesh get pods --field-selector "spec.nodeName=node$1" -o name | grep '^pod/wgmesh-agent-'; } # N
 agent_process() { on_node "$1" pgrep -f '^/app/wgmesh-agent run'; } # N
 for i in 1 2 3; do
   capabilities=$(on_node "$i" sed -n 's/^CapBnd:\t0*//p' "/proc/$(agent_process "$i")/status")
@@ -267,7 +268,7 @@ traffic_starts
 on_node 3 kill -KILL "$(agent_process 3)"
 is wgmesh0 on_node 3 bash -c 'ip -o link show wgmesh0 | cut -d" " -f2 | tr -d :' || fail "the tunnel interface went with the agent: node3 is open"
 wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
-kubectl -n wgmesh delete "$(kubectl -n wgmesh get pods --field-selector spec.nodeName=node1 -o name | grep '^pod/wgmesh-agent-')" >/dev/null
+kubectl -n wgmesh delete "$(agent_pod 1)" >/dev/null
 rolled
 wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
 traffic_ends "kill -9 and a deleted pod" 90
@@ -299,7 +300,7 @@ note "$(condition wgp node3 Ready message)"
 wait_for 60 "pods on node3 are reached as before" reaches 1 "${pod4[3]}"
 for i in 1 2; do ready "node$i" || fail "node$i is not Ready"; done
 on_node 3 umount /etc/cni/net.d
-on_node 3 kill -KILL "$(agent_process 3)"
+kubectl -n wgmesh delete "$(agent_pod 3)" >/dev/null
 wait_for 120 "it can be written again: WireGuardPeer node3 is Ready" ready node3
 wait_for 60 "the network configuration is back" on_node 3 test -s /etc/cni/net.d/10-wgmesh.conflist
 
