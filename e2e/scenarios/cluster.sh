@@ -88,7 +88,7 @@ metadata: {name: web$1, labels: {app: web}}
 spec:
   nodeSelector: {kubernetes.io/hostname: node$1}
   terminationGracePeriodSeconds: 1
-  containers: [{name: web, image: "localhost/tools:1"}]
+  containers: [{name: web, image: "localhost/tools:1", ports: [{containerPort: 8080, hostPort: 8088}]}]
 Y
 }
 for i in 1 2 3; do web_pod "$i"; done
@@ -96,7 +96,7 @@ kubectl apply -f - <<'Y'
 apiVersion: v1
 kind: Service
 metadata: {name: web}
-spec: {selector: {app: web}, ipFamilyPolicy: PreferDualStack, ports: [{port: 80, targetPort: 8080}]}
+spec: {type: NodePort, selector: {app: web}, ipFamilyPolicy: PreferDualStack, ports: [{port: 80, targetPort: 8080}]}
 Y
 for i in 1 2 3; do
   wait_for 60 "node$i is not ready" says 'cni plugin not initialized' condition node "node$i" Ready message
@@ -162,7 +162,7 @@ wait_for 60 "also over IPv6" says "web2 sees .${pod6[1]}]" in_pod_page 1 "[${pod
 says web3 kubectl exec web1 -- wget -qO- "http://${pod4[3]}:8080/cgi-bin/who" || fail "kubectl exec does not reach web3"
 ok "so says kubectl exec"
 
-phase "A Service by its cluster IP"
+phase "A Service, by its cluster IP and by a port of each node"
 service4=$(kubectl get service web -o 'jsonpath={.spec.clusterIPs[0]}')
 service6=$(kubectl get service web -o 'jsonpath={.spec.clusterIPs[1]}')
 all_answer() { # COMMAND..., one of the three web pods answers
@@ -178,6 +178,12 @@ for i in 1 2 3; do
   wait_for 60 "web$i reaches every pod behind $service4" all_answer in_pod_page "$i" "$service4"
   wait_for 60 "web$i reaches every pod behind $service6" all_answer in_pod_page "$i" "[$service6]"
   wait_for 60 "node$i reaches every pod behind $service4" all_answer in_node_page "$i" "$service4"
+done
+port=$(kubectl get service web -o 'jsonpath={.spec.ports[0].nodePort}')
+in_net_page() { in_ns net bash -c 'page "$1"' - "$1"; } # HOST
+for i in 1 2 3; do
+  wait_for 60 "who is no node reaches every pod by port $port of node$i" all_answer in_net_page "10.124.0.$i:$port"
+  wait_for 60 "and web$i alone by its own port 8088 there" says "web$i sees" in_net_page "10.124.0.$i:8088"
 done
 
 phase "Outside of the mesh, pods are seen under their node's address"
