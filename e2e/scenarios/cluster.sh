@@ -364,9 +364,13 @@ for i in 1 2 3; do wait_for 60 "laptop -> web$i" mesh_ping ext "${pod4[$i]}"; do
 phase "helm uninstall, with pods that go on speaking"
 for i in 1 2 3; do pod_start "speaks$i" "$i" "web$i" ping -n -q -i 0.2 "${pod4[$((i % 3 + 1))]}"; done
 chart uninstall wgmesh --wait --timeout 5m | sed 's/^/   | /'
-left() { kubectl -n wgmesh get all,configmaps,secrets,leases --ignore-not-found -o name | grep -vE 'token|kube-root-ca|serviceaccount/default'; }
+# what the operators made stays for the next install, and what every namespace has
+left() {
+  kubectl -n wgmesh get all,configmaps,secrets,leases,serviceaccounts,roles,rolebindings -o name |
+    grep -vxE '(configmap/wgmesh-(ca|addresses)|secret/wgmesh-operator-ca|lease.coordination.k8s.io/wgmesh-operator|configmap/kube-root-ca.crt|(serviceaccount/default|secret/default-token-.*))'
+}
 gone() { ! left; }
-wait_for 120 "nothing is left in its namespace" gone
+wait_for 120 "in its namespace is what the operators made, and nothing else" gone
 for i in 1 2 3; do
   left_on "$i" >"$MESH/after$i"
   diff "$MESH/before$i" "$MESH/after$i" >&2 || fail "node$i is not as it was before the install"
