@@ -69,14 +69,15 @@ registered() { [[ $(kubectl get nodes -o name | wc -l) == 3 ]]; }
 wait_for 120 "three nodes have registered" registered
 kubectl get nodes -o wide | sed 's/^/   /'
 
-# of a node: how it is before the chart comes and after it has gone. The tables of kube-proxy and kubelet are theirs; they speak iptables.
+# of a node: how it is before the chart comes and after it has gone, but for what another node of its name has at random. The tables of
+# kube-proxy and kubelet are theirs; they speak iptables.
 left_on() { # N
   on_node "$1" bash -c '
     ip -o link | sed "s/^[0-9]*: //; s/ qlen.*//; s/ state.*//"
     ip -o addr; ip route show table all; ip -6 route show table all; ip rule; ip -6 rule
     nft list tables | grep -vE " (filter|nat|mangle|raw|security)$" | while read -r table; do nft list $table; done
     find /etc/cni /opt/cni /run/wgmesh /var/lib/cni/networks -not -type d -exec sha256sum {} + 2>/dev/null
-    true'
+    true' | sed 's/@if[0-9]*//; s/fe80::[0-9a-f:]*/fe80::/'
 }
 
 phase "Pods wait for a pod network"
@@ -218,12 +219,15 @@ wgmesh() { # by an operator that runs
   local node; node=$(pods_on wgmesh-operator | head -1)
   in_ns net "$BIN/kubectl-wgmesh" "$@" --operator "https://$mesh_ipv4.${node#node}:7443" --ca "$MESH/ca.crt" --token-file "$MESH/tool"
 }
-laptop_configured() { wgmesh peer-config laptop >"$MESH/laptop.conf" && grep -q '^\[Peer\]' "$MESH/laptop.conf"; }
-wait_for 60 "kubectl-wgmesh peer-config laptop prints its configuration" laptop_configured
 mesh_start ext ext "$BIN/wgmesh-agent" device --foreground wg0
 wait_for 60 "wgmesh-agent device wg0 is up" mesh_wg ext show wg0
-grep -vE '^(Address|MTU|DNS|#)' "$MESH/laptop.conf" | sed "s|^\[Interface\]|&\nPrivateKey = $(<"$MESH/laptop.key")|" >"$MESH/laptop.wg"
-mesh_wg ext setconf wg0 "$MESH/laptop.wg"
+# as the mesh says that it is to be configured
+configure_laptop() {
+  wgmesh peer-config laptop >"$MESH/laptop.conf" && grep -q '^\[Peer\]' "$MESH/laptop.conf" || return 1
+  grep -vE '^(Address|MTU|DNS|#)' "$MESH/laptop.conf" | sed "s|^\[Interface\]|&\nPrivateKey = $(<"$MESH/laptop.key")|" >"$MESH/laptop.wg"
+  mesh_wg ext syncconf wg0 "$MESH/laptop.wg"
+}
+wait_for 60 "it has the configuration that kubectl-wgmesh peer-config laptop prints" configure_laptop
 ip -n wgc-ext addr add 10.99.0.1/32 dev wg0
 ip -n wgc-ext link set wg0 up
 ip -n wgc-ext route add 10.244.0.0/16 dev wg0
@@ -328,7 +332,9 @@ wait_for 60 "web1 -> web3" reaches 1 "${pod4[3]}"
 phase "The API server goes away during an upgrade"
 chart upgrade wgmesh deploy/helm/wgmesh --reuse-values --set agent.peerSeries=50 >/dev/null
 mesh_kill apiserver KILL
-for i in 1 2; do wait_for 60 "web$i -> web$((i + 1))" reaches "$i" "${pod4[$((i + 1))]}"; done
+# the node whose agent was being replaced has to wait for the server
+two_reach() { reaches 1 "${pod4[2]}" || reaches 2 "${pod4[3]}" || reaches 3 "${pod4[1]}"; }
+wait_for 60 "pods on nodes that were not being updated reach each other" two_reach
 api_start_server
 wait_for 120 "kube-apiserver is back" api_ready
 rolled
@@ -359,6 +365,8 @@ for i in 1 2; do
   wait_for 60 "web$i -> web3" reaches "$i" "${pod4[3]}"
   wait_for 60 "web3 -> web$i" reaches 3 "${pod6[$i]}"
 done
+# it is a node with another key, which a device learns by asking
+wait_for 60 "laptop asks for its configuration" configure_laptop
 for i in 1 2 3; do wait_for 60 "laptop -> web$i" mesh_ping ext "${pod4[$i]}"; done
 
 phase "helm uninstall, with pods that go on speaking"
