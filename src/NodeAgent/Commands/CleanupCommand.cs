@@ -1,6 +1,7 @@
 using System.CommandLine;
 using WgMesh.Engine.Linux.Netlink;
 using WgMesh.NodeAgent.Cni;
+using WgMesh.NodeAgent.DataPlane;
 using WgMesh.NodeAgent.Handover;
 using WgMesh.NodeAgent.Host;
 using WgMesh.NodeAgent.Identity;
@@ -65,6 +66,7 @@ internal static class CleanupCommand
         }
 
         ConfigCache.Delete(stateFolder);
+        HeardEndpoints.Delete(options.RunFolder);
         File.Delete(Path.Combine(options.RunFolder, Tenure.SocketName));
         alone.Delete();
         return 0;
