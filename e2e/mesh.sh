@@ -70,9 +70,15 @@ mesh_start_operator() {
     --listen "$mesh_operator" --token-file "$MESH/tokens/all" --metrics-listen 127.0.0.1:9585
 }
 
-mesh_start_agent() { # N
-  mesh_start "node$1" "node$1" "$BIN/wgmesh-agent" run --node "node$1" --operator "https://$mesh_operator" --ca "$MESH/operator/ca.crt" \
-    --token-file "$MESH/tokens/node$1" --state-dir "$MESH/node$1" --interface wgmesh0 --metrics-listen 127.0.0.1:9586
+mesh_start_agent() { # N [NAME OPTIONS...]: with a name of its own beside the one that is there, which it asks for the data plane
+  local i=$1 name=${2:-node$1}; shift; shift || true
+  mesh_start "$name" "node$i" "$BIN/wgmesh-agent" run --node "node$i" --operator "https://$mesh_operator" --ca "$MESH/operator/ca.crt" \
+    --token-file "$MESH/tokens/node$i" --state-dir "$MESH/node$i" --run-dir "$MESH/run/node$i" --interface wgmesh0 --metrics-listen 127.0.0.1:9586 "$@"
+}
+
+mesh_cleanup() { # N
+  in_ns "node$1" "$BIN/wgmesh-agent" cleanup --interface wgmesh0 --state-dir "$MESH/node$1" --run-dir "$MESH/run/node$1" \
+    --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin"
 }
 
 mesh_cli() { in_ns net "$BIN/kubectl-wgmesh" "$@" --operator "https://$mesh_operator" --ca "$MESH/operator/ca.crt" --token-file "$MESH/tokens/tools"; }

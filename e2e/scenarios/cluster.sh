@@ -75,8 +75,8 @@ left_on() { # N
     ip -o link | sed "s/^[0-9]*: //; s/ qlen.*//; s/ state.*//"
     ip -o addr; ip route show table all; ip -6 route show table all; ip rule; ip -6 rule
     nft list tables | grep -vE " (filter|nat|mangle|raw|security)$" | while read -r table; do nft list $table; done
-    find /etc/cni /opt/cni /run/wgmesh /var/lib/cni -not -type d -exec sha256sum {} + 2>/dev/null
-    ls -d /run/wgmesh 2>/dev/null'
+    find /etc/cni /opt/cni /run/wgmesh /var/lib/cni/networks -not -type d -exec sha256sum {} + 2>/dev/null
+    true'
 }
 
 phase "Pods wait for a pod network"
@@ -88,7 +88,7 @@ metadata: {name: web$1, labels: {app: web}}
 spec:
   nodeSelector: {kubernetes.io/hostname: node$1}
   terminationGracePeriodSeconds: 1
-  containers: [{name: web, image: "localhost/tools:1"}]
+  containers: [{name: web, image: "localhost/tools:1", ports: [{containerPort: 8080, hostPort: 8088}]}]
 Y
 }
 for i in 1 2 3; do web_pod "$i"; done
@@ -96,7 +96,7 @@ kubectl apply -f - <<'Y'
 apiVersion: v1
 kind: Service
 metadata: {name: web}
-spec: {selector: {app: web}, ipFamilyPolicy: PreferDualStack, ports: [{port: 80, targetPort: 8080}]}
+spec: {type: NodePort, selector: {app: web}, ipFamilyPolicy: PreferDualStack, ports: [{port: 80, targetPort: 8080}]}
 Y
 for i in 1 2 3; do
   wait_for 60 "node$i is not ready" says 'cni plugin not initialized' condition node "node$i" Ready message
@@ -128,6 +128,7 @@ kubectl -n wgmesh get pods -o wide | sed 's/^/   /'
 pods_on() { kubectl -n wgmesh get pods -o 'jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName}{"\n"}{end}' | awk -v name="^$1-" '$1 ~ name {print $2}' | sort; }
 [[ $(pods_on wgmesh-operator | uniq | wc -l) == 2 ]] || fail "operators are on: $(pods_on wgmesh-operator | paste -sd' ')"
 ok "two operators on two nodes"
+agent_pod() { kubectl -n wgmesh get pods --field-selector "spec.nodeName=node$1" -o name | grep '^pod/wgmesh-agent-'; } # N
 agent_process() { on_node "$1" pgrep -f '^/app/wgmesh-agent run'; } # N
 for i in 1 2 3; do
   capabilities=$(on_node "$i" sed -n 's/^CapBnd:\t0*//p' "/proc/$(agent_process "$i")/status")
@@ -161,7 +162,7 @@ wait_for 60 "also over IPv6" says "web2 sees .${pod6[1]}]" in_pod_page 1 "[${pod
 says web3 kubectl exec web1 -- wget -qO- "http://${pod4[3]}:8080/cgi-bin/who" || fail "kubectl exec does not reach web3"
 ok "so says kubectl exec"
 
-phase "A Service by its cluster IP"
+phase "A Service, by its cluster IP and by a port of each node"
 service4=$(kubectl get service web -o 'jsonpath={.spec.clusterIPs[0]}')
 service6=$(kubectl get service web -o 'jsonpath={.spec.clusterIPs[1]}')
 all_answer() { # COMMAND..., one of the three web pods answers
@@ -177,6 +178,12 @@ for i in 1 2 3; do
   wait_for 60 "web$i reaches every pod behind $service4" all_answer in_pod_page "$i" "$service4"
   wait_for 60 "web$i reaches every pod behind $service6" all_answer in_pod_page "$i" "[$service6]"
   wait_for 60 "node$i reaches every pod behind $service4" all_answer in_node_page "$i" "$service4"
+done
+port=$(kubectl get service web -o 'jsonpath={.spec.ports[0].nodePort}')
+in_net_page() { in_ns net bash -c 'page "$1"' - "$1"; } # HOST
+for i in 1 2 3; do
+  wait_for 60 "who is no node reaches every pod by port $port of node$i" all_answer in_net_page "10.124.0.$i:$port"
+  wait_for 60 "and web$i alone by its own port 8088 there" says "web$i sees" in_net_page "10.124.0.$i:8088"
 done
 
 phase "Outside of the mesh, pods are seen under their node's address"
@@ -267,7 +274,7 @@ traffic_starts
 on_node 3 kill -KILL "$(agent_process 3)"
 is wgmesh0 on_node 3 bash -c 'ip -o link show wgmesh0 | cut -d" " -f2 | tr -d :' || fail "the tunnel interface went with the agent: node3 is open"
 wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
-kubectl -n wgmesh delete pod "$(kubectl -n wgmesh get pods --field-selector spec.nodeName=node1 -o name | sed -n 's|^pod/\(wgmesh-agent-.*\)|\1|p')" >/dev/null
+kubectl -n wgmesh delete "$(agent_pod 1)" >/dev/null
 rolled
 wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
 traffic_ends "kill -9 and a deleted pod" 90
@@ -289,9 +296,10 @@ on_node 2 rm /etc/cni/net.d/05-other.conflist
 wait_for 120 "it is gone: WireGuardPeer node2 is Ready" ready node2
 
 phase "A CNI folder that is read-only on node3"
-on_node 3 bash -c 'mount --bind /etc/cni/net.d /etc/cni/net.d && rm /etc/cni/net.d/* && mount -o remount,ro,bind /etc/cni/net.d'
-agent_pod() { kubectl -n wgmesh get pods --field-selector "spec.nodeName=node$1" -o name | grep '^pod/wgmesh-agent-'; }
-kubectl -n wgmesh delete "$(agent_pod 3)" >/dev/null # a container has the folder as it was when it started
+agent=$(agent_process 3)
+on_node 3 kill -STOP "$agent" # it would put the file back
+on_node 3 bash -c 'mount --bind /etc/cni/net.d /etc/cni/net.d && rm /etc/cni/net.d/10-wgmesh.conflist && mount -o remount,ro,bind /etc/cni/net.d'
+on_node 3 kill -KILL "$agent" # a container has the folder as it was when it started
 wait_for 120 "the status of node3 says so" faulty node3 'read-only'
 wait_for 60 "an event on node3, too" told node3 'read-only'
 note "$(condition wgp node3 Ready message)"
@@ -365,7 +373,6 @@ ok "every node's interfaces, addresses, routes, rules, nftables and CNI folders 
 kubectl get crd wireguardpeers.wgmesh.io >/dev/null || fail "the definitions went, and all peers with them"
 reaches 1 "${pod4[2]}" && fail "web1 reaches web2 without a mesh"
 for i in 1 2 3; do mesh_kill "speaks$i" INT; done
-for i in 1 2 3; do kubectl delete pod "web$i" --timeout=120s; done
 
 phase "What crossed the underlay"
 mesh_captured 500

@@ -192,7 +192,7 @@ addresses=$(field wgp node1 '{.status.allocatedAddresses}')
 mesh_kill node3 KILL
 kubectl delete node node3
 kubectl -n wgmesh delete pod wgmesh-agent-node3 --force --grace-period=0 >/dev/null 2>&1
-in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh0
+mesh_cleanup 3
 rm -rf "$MESH/node3"
 gone() { ! kubectl get wgp node3 && ! node_has 1 10.244.3.0/24 && ! node_has 2 10.244.3.0/24; }
 wait_for 60 "its WireGuardPeer is gone, and nobody leads its pods' addresses anywhere" gone

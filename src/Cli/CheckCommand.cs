@@ -28,7 +28,8 @@ internal static class CheckCommand
         });
         var connection = new Connection();
         var command = new Command("check",
-            "Says whether the mesh is as it should be: every node's agent is connected and has no fault, and no link between nodes is down. 0: it is; 1: it is not, and why.")
+            "Says whether the mesh is as it should be: every node's agent is connected and has no fault, and no link between nodes is down. " +
+            "Exit code 0: it is; 1: it is not, and why.")
         {
             wait,
         };

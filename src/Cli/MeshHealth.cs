@@ -18,7 +18,11 @@ internal static class MeshHealth
         {
             if (!node.AgentConnected)
                 problems.Add($"node {node.Name}: its agent is not connected to the operator");
-            problems.AddRange(node.Errors.Prepend(node.Message).Where(text => text.Length > 0).Select(text => $"node {node.Name}: {StatusText.Plain(text)}"));
+            if (node.Released)
+                problems.Add($"node {node.Name}: the mesh was taken off it, as before an uninstall; it takes part again when its agent is started anew");
+            problems.AddRange(node.Errors.Prepend(node.Message)
+                .Where(text => text.Length > 0)
+                .Select(text => $"node {node.Name}: {StatusText.Plain(text)}"));
         }
 
         // a device may be switched off; of links with devices both the nodes and the devices tell
@@ -30,7 +34,8 @@ internal static class MeshHealth
     }
 
     /// <summary>The nodes that <see cref="ProblemsOf"/> would like to know the links of.</summary>
-    public static IEnumerable<string> NodesWithLinksDown(MeshStatus status) => NodesOf(status).Where(node => node.LinkSummary?.Down > 0).Select(node => node.Name);
+    public static IEnumerable<string> NodesWithLinksDown(MeshStatus status) =>
+        NodesOf(status).Where(node => node.LinkSummary?.Down > 0).Select(node => node.Name);
 
     /// <summary>The links between nodes that are down, of a status that has them one by one.</summary>
     public static IEnumerable<string> LinksDown(MeshStatus status)
@@ -38,7 +43,8 @@ internal static class MeshHealth
         var nodes = NodesOf(status).Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
         return NodesOf(status).SelectMany(node => node.Links
             .Where(link => link.State == LinkState.Down && nodes.Contains(link.Peer))
-            .Select(link => $"node {node.Name}: no answer from {link.Peer}{(link.Endpoint.Length > 0 ? $" at {StatusText.Plain(link.Endpoint)}" : "")}"));
+            .Select(link => $"node {node.Name}: no answer from {link.Peer}"
+                + (link.Endpoint.Length > 0 ? $" at {StatusText.Plain(link.Endpoint)}" : "")));
     }
 
     /// <summary>What does not make the mesh unfit, one sentence each: devices and conflicts.</summary>
@@ -55,8 +61,10 @@ internal static class MeshHealth
     {
         var nodes = NodesOf(status);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{nodes.Count} nodes, {nodes.Count(node => node.AgentConnected)} agents connected, {status.Peers.Count - nodes.Count} external peers; links, counted at nodes: "
-            + $"{nodes.Sum(node => node.LinkSummary?.Up ?? 0)} up, {nodes.Sum(node => node.LinkSummary?.Down ?? 0)} down, {nodes.Sum(node => node.LinkSummary?.Idle ?? 0)} idle");
+            $"{nodes.Count} nodes, {nodes.Count(node => node.AgentConnected)} agents connected, {status.Peers.Count - nodes.Count} external peers; "
+            + $"links, counted at nodes: {Sum(links => links.Up)} up, {Sum(links => links.Down)} down, {Sum(links => links.Idle)} idle");
+
+        long Sum(Func<LinkSummary, uint> number) => nodes.Sum(node => node.LinkSummary is { } links ? number(links) : 0L);
     }
 
     private static List<PeerStatus> NodesOf(MeshStatus status) => [.. status.Peers.Where(peer => peer.Kind == PeerKind.Node)];

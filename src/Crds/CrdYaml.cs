@@ -38,7 +38,11 @@ public static class CrdYaml
     public static string ChartTemplate() =>
         $"{{{{- /* Generated from the C# types in src/Crds; not to be edited. To write it anew: {RegenerateCommand} */ -}}}}\n"
         + "{{- if .Values.crds.install }}\n"
-        + string.Concat(Types.Select(type => $"---\n{Gate(YamlWriter.Write(Definition(type, Cel.Gated))).Replace("\nspec:\n", $"\n{Keep}spec:\n", StringComparison.Ordinal)}"))
+        + string.Concat(Types.Select(type =>
+        {
+            var definition = Gate(YamlWriter.Write(Definition(type, Cel.Gated)));
+            return $"---\n{definition.Replace("\nspec:\n", $"\n{Keep}spec:\n", StringComparison.Ordinal)}";
+        }))
         + "{{- end }}\n";
 
     /// <summary>The end of the metadata.</summary>

@@ -90,6 +90,19 @@ public sealed class InstallTests(KubernetesServer server) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Definitions_that_stayed_can_be_taken_over_by_a_release_of_another_name()
+    {
+        await InstallAsync();
+        await HelmAsync("uninstall", "wgmesh", "--no-hooks");
+        var (code, _, error) = await Helm.RunAsync(server, "install", "another", Helm.Chart, "--namespace", Space);
+        Assert.NotEqual(0, code);
+        Assert.Contains("invalid ownership metadata", error, StringComparison.Ordinal);
+
+        await HelmAsync("install", "another", Helm.Chart, "--take-ownership");
+        await HelmAsync("uninstall", "another", "--no-hooks");
+    }
+
+    [Fact]
     public async Task Definitions_go_with_the_chart_if_that_is_wanted()
     {
         await InstallAsync("crds.keep=false");
@@ -128,6 +141,33 @@ public sealed class InstallTests(KubernetesServer server) : IAsyncLifetime
 
         await HelmAsync("uninstall", "wgmesh", "--no-hooks");
         await AssertGoneAsync();
+    }
+
+    [Theory]
+    [InlineData("install")]
+    [InlineData("upgrade")]
+    public async Task What_the_API_server_went_away_in_says_so_and_is_done_again(string what)
+    {
+        if (what == "upgrade")
+            await InstallAsync();
+        using var proxy = server.OpenProxy();
+        var config = Path.Combine(server.Folder, $"proxy-{proxy.Port}.conf");
+        await File.WriteAllTextAsync(
+            config, (await File.ReadAllTextAsync(server.KubeconfigPath)).Replace($"{server.Url.Port}", $"{proxy.Port}", StringComparison.Ordinal));
+        var running = Helm.RunAsync(
+            null, "--kubeconfig", config, what, "wgmesh", Helm.Chart, "--create-namespace", "--namespace", Space, "--set", "cni.mode=none");
+        var release = $"/api/v1/namespaces/{Space}/secrets/sh.helm.release.v1.wgmesh.v{(what == "upgrade" ? 2 : 1)}";
+        await UntilAsync("the release to be begun", async () => await server.FindAsync(release) is not null);
+        proxy.IsRefusing = true;
+        proxy.DropConnections();
+        var (code, _, error) = await running;
+        Assert.NotEqual(0, code);
+        Assert.Contains("127.0.0.1", error, StringComparison.Ordinal);
+
+        // as docs/install.md has it
+        await HelmAsync(what == "install" ? ["uninstall", "wgmesh", "--no-hooks"] : ["rollback", "wgmesh"]);
+        await HelmAsync(what, "wgmesh", Helm.Chart, "--set", "cni.mode=none");
+        Assert.DoesNotContain("--masquerade", await AgentArgumentsAsync());
     }
 
     [Fact]

@@ -16,15 +16,19 @@ public sealed class MeshHealthTests
     public void A_mesh_without_nodes_is_not_there_yet() => Assert.Equal(["the mesh has no nodes"], MeshHealth.ProblemsOf(new MeshStatus()));
 
     [Fact]
-    public void A_node_that_is_away_refused_or_at_fault_is_named()
+    public void A_node_that_is_away_refused_released_or_at_fault_is_named()
     {
-        var (away, faulty, refused) = (Node("a"), Node("b"), Node("c"));
+        var (away, faulty, refused, released) = (Node("a"), Node("b"), Node("c"), Node("d"));
+        released.Released = true;
         away.AgentConnected = false;
         faulty.Errors.Add("cni: /etc/cni/net.d is read-only\u001b");
         refused.Message = "refused: its key is another's";
         Assert.Equal(
-            ["node a: its agent is not connected to the operator", "node b: cni: /etc/cni/net.d is read-only?", "node c: refused: its key is another's"],
-            MeshHealth.ProblemsOf(new MeshStatus { Peers = { away, faulty, refused } }));
+            [
+                "node a: its agent is not connected to the operator", "node b: cni: /etc/cni/net.d is read-only?", "node c: refused: its key is another's",
+                "node d: the mesh was taken off it, as before an uninstall; it takes part again when its agent is started anew",
+            ],
+            MeshHealth.ProblemsOf(new MeshStatus { Peers = { away, faulty, refused, released } }));
     }
 
     [Fact]

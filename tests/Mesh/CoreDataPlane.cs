@@ -31,7 +31,7 @@ internal sealed class CoreDataPlane : IDataPlane, IDisposable
 
     public uint PodAddress { get; }
 
-    public bool? PodsReady => null;
+    public bool? PodsReady => true;
 
     public PublicKey PublicKey => _core.Identity!.PublicKey;
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using WgMesh.Engine.Protocol;
 
@@ -12,11 +13,16 @@ internal sealed class DeviceMetrics : IDisposable
     // A retry comes 5 s after the call before it, so 5, 6 and 11 tell how many it took; an attempt ends after 90 s.
     private static readonly double[] DurationBounds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 5, 6, 11, 30, 60, 90];
 
+    // The first handshakes are done before anybody listens, since tunnels come up first. They are kept, up to so many: there may never be anybody.
+    private const int MostEarlyDurations = 1024;
+
     private readonly Meter _meter = new(WireGuardDevice.MeterName);
     private readonly KeyValuePair<string, object?> _interface;
     private readonly ProtocolCore _core;
     private readonly OffloadSwitches _offloads;
     private readonly PeerMetrics _peers;
+    private readonly Histogram<double> _durations;
+    private readonly ConcurrentQueue<double> _earlyDurations = [];
 
     /// <param name="name">Of the interface.</param>
     /// <param name="core">Whose counters are read.</param>
@@ -28,12 +34,12 @@ internal sealed class DeviceMetrics : IDisposable
         _core = core;
         _offloads = offloads;
         _peers = new PeerMetrics(name, core, peerSeries);
-        var durations = _meter.CreateHistogram<double>(
+        _durations = _meter.CreateHistogram<double>(
             "wgmesh.device.handshake_duration",
             "s",
             "Time from the first initiation of an attempt to the session, as initiator.",
             advice: new() { HistogramBucketBoundaries = DurationBounds });
-        core.HandshakeTook = took => durations.Record(took.TotalSeconds, _interface);
+        core.HandshakeTook = HandshakeTook;
         Describe();
     }
 
@@ -45,6 +51,18 @@ internal sealed class DeviceMetrics : IDisposable
         _core.HandshakeTook = null;
         _peers.Dispose();
         _meter.Dispose();
+    }
+
+    private void HandshakeTook(TimeSpan took)
+    {
+        if (_durations.Enabled)
+        {
+            _durations.Record(took.TotalSeconds, _interface);
+        }
+        else if (_earlyDurations.Count < MostEarlyDurations)
+        {
+            _earlyDurations.Enqueue(took.TotalSeconds);
+        }
     }
 
     private void Describe()
@@ -87,8 +105,15 @@ internal sealed class DeviceMetrics : IDisposable
         return One(_core.UnorderedPeers.LongCount(peer => peer.IsRekeyOverdue(now)));
     }
 
-    private IEnumerable<Measurement<long>> Handshakes() =>
-        MetricLabels.Handshakes.Select(entry => new Measurement<long>(_core.Totals.Sum(entry.Count), _interface, entry.Role, entry.Result));
+    private IEnumerable<Measurement<long>> Handshakes()
+    {
+        while (_earlyDurations.TryDequeue(out var seconds))
+        {
+            _durations.Record(seconds, _interface);
+        }
+
+        return MetricLabels.Handshakes.Select(entry => new Measurement<long>(_core.Totals.Sum(entry.Count), _interface, entry.Role, entry.Result));
+    }
 
     // every reason, also those that have not occurred: the first drop is an increase then, and not a series out of nothing
     private IEnumerable<Measurement<long>> Drops()

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Google.Protobuf;
+using Microsoft.Extensions.Logging.Abstractions;
 using WgMesh.Engine;
 using WgMesh.Engine.Device;
 using WgMesh.Engine.Uapi;
@@ -19,6 +20,18 @@ internal sealed class ActiveAgent(RunOptions options, SecretKey key, ILoggerFact
     private static readonly TimeSpan PortLookInterval = TimeSpan.FromMilliseconds(50);
 
     private static readonly TimeProvider Time = TimeProvider.System;
+
+    /// <summary>
+    /// Does once, without any effect, what is between two agents when the one takes over from the other: packets do not have to wait then for
+    /// code that has never run.
+    /// </summary>
+    internal void Rehearse()
+    {
+        DeviceRehearsal.Run();
+        var status = new AgentStatus();
+        using var metrics = new AgentMetrics(status);
+        Applier(new RehearsedDataPlane(options.Interface), status, metrics, NullLogger.Instance).ApplyCache();
+    }
 
     /// <summary>Runs until cancelled, or until another agent asks for the data plane; then nothing of it is in use any more.</summary>
     /// <param name="asked">Completes when another one does.</param>
@@ -47,7 +60,7 @@ internal sealed class ActiveAgent(RunOptions options, SecretKey key, ILoggerFact
         var status = new AgentStatus();
         status.Update(s => s with { Active = true });
         using var metrics = new AgentMetrics(status);
-        var applier = Applier(dataPlane, status, metrics);
+        var applier = Applier(dataPlane, status, metrics, log);
         applier.ApplyCache();
 
         await using var uapi = ServeUapi(dataPlane);
@@ -101,17 +114,17 @@ internal sealed class ActiveAgent(RunOptions options, SecretKey key, ILoggerFact
         return status.Current.Released;
     }
 
-    private ConfigApplier Applier(IDataPlane dataPlane, AgentStatus status, AgentMetrics metrics) => new(
+    private ConfigApplier Applier(IDataPlane dataPlane, AgentStatus status, AgentMetrics metrics, ILogger to) => new(
         options.Node,
         key,
         dataPlane,
-        new NameResolver(Dns.GetHostAddressesAsync, Time, log),
+        new NameResolver(Dns.GetHostAddressesAsync, Time, to),
         [.. options.Operators.Select(o => o.IdnHost.Trim('[', ']'))],
-        new ConfigCache(options.StateFolder, options.Node, log),
+        new ConfigCache(options.StateFolder, options.Node, to),
         status,
         metrics,
         Time,
-        log);
+        to);
 
     private async Task ServeWebAsync(WebApplication web, AgentMetrics metrics, CancellationToken stop)
     {

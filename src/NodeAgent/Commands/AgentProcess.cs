@@ -39,6 +39,7 @@ internal static class AgentProcess
             if (tenure is null)
             {
                 log.AskingForDataPlane();
+                agent.Rehearse();
             }
 
             var succession = new Succession(runFolder, TimeProvider.System, log);

@@ -37,10 +37,12 @@ internal sealed class Succession(string runFolder, TimeProvider time, ILogger lo
                     return tenure;
                 }
 
-                if (!ask || !await AskAsync(reason => why = reason, stop))
+                if (ask && await AskAsync(reason => why = reason, stop) is { } given)
                 {
-                    await Task.Delay(LookInterval, time, stop);
+                    return given;
                 }
+
+                await Task.Delay(LookInterval, time, stop);
             }
         }
         finally
@@ -49,8 +51,8 @@ internal sealed class Succession(string runFolder, TimeProvider time, ILogger lo
         }
     }
 
-    /// <returns>Whether it was asked, and now has let go or is gone.</returns>
-    private async Task<bool> AskAsync(Action<string> why, CancellationToken stop)
+    /// <returns>Null: it cannot be asked, or somebody else was quicker.</returns>
+    private async Task<Tenure?> AskAsync(Action<string> why, CancellationToken stop)
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
@@ -58,12 +60,12 @@ internal sealed class Succession(string runFolder, TimeProvider time, ILogger lo
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(Path.Combine(runFolder, Tenure.SocketName)), stop);
             why("has been asked to let go of it, and has not");
             await socket.ReceiveAsync(new byte[1], stop); // nothing comes but the end
-            return true;
+            return Tenure.TryBegin(runFolder);
         }
         catch (SocketException e)
         {
             why($"cannot be asked to let go of it ({e.Message})");
-            return false;
+            return null;
         }
     }
 

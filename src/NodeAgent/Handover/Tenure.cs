@@ -4,11 +4,15 @@ namespace WgMesh.NodeAgent.Handover;
 
 /// <summary>
 /// The time in which the data plane of the node is this process's. It can be asked for it through a socket in the run folder, which only
-/// root may enter: whoever connects asks, and finds the connection ended as soon as the data plane is free.
+/// root may enter: whoever connects asks, finds the connection ended as soon as the data plane is free, and ends it from its side when it has
+/// taken it.
 /// </summary>
 internal sealed class Tenure : IAsyncDisposable
 {
     internal const string SocketName = "agent.sock";
+
+    // whoever asked and does not take it after all has had its time
+    private static readonly TimeSpan TimeToTake = TimeSpan.FromSeconds(10);
 
     private readonly AgentLock _lock;
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -54,7 +58,7 @@ internal sealed class Tenure : IAsyncDisposable
         }
     }
 
-    /// <summary>Lets others have the data plane, which is theirs from here on.</summary>
+    /// <summary>Lets go of the data plane. Whoever asked for it has taken it when this is over.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
@@ -66,8 +70,25 @@ internal sealed class Tenure : IAsyncDisposable
         }
 
         _lock.Dispose();
-        _askers.ForEach(asker => asker.Dispose());
+        using var late = new CancellationTokenSource(TimeToTake);
+        await Task.WhenAll(_askers.Select(asker => LetTakeAsync(asker, late.Token)));
         _stop.Dispose();
+    }
+
+    private static async Task LetTakeAsync(Socket asker, CancellationToken late)
+    {
+        using (asker)
+        {
+            try
+            {
+                asker.Shutdown(SocketShutdown.Send);
+                await asker.ReceiveAsync(new byte[1], late);
+            }
+            catch (Exception e) when (e is SocketException or OperationCanceledException)
+            {
+                // it is gone, or it is late
+            }
+        }
     }
 
     private async Task AcceptAsync()

@@ -31,7 +31,10 @@ internal sealed class ApiWriter(KubernetesClient client, Func<bool> isLeader, Op
         new JsonObject { ["metadata"] = new JsonObject { ["name"] = WireGuardMesh.DefaultName }, ["spec"] = new JsonObject() },
         StatusManager, force: false, cancellationToken));
 
-    /// <summary>The settings that were installed, whatever others wrote into these fields; those that were installed before and are not now get their defaults.</summary>
+    /// <summary>
+    /// The settings that were installed, whatever others wrote into these fields; those that were installed before and are not now get their
+    /// defaults.
+    /// </summary>
     public Task ApplyMeshAsync(JsonObject spec, CancellationToken cancellationToken) => CountAsync("mesh", () => client.ApplyAsync(
         CustomResources.StoredMeshes,
         new JsonObject { ["metadata"] = new JsonObject { ["name"] = WireGuardMesh.DefaultName }, ["spec"] = spec.DeepClone() },

@@ -54,10 +54,12 @@ internal sealed class MeshKeeper(
     /// <summary>Names of fields that are not as they were installed.</summary>
     private List<string> Deviations(StoredResource mesh) => installed is null ? [] :
     [
-        .. installed.Where(field => !JsonNode.DeepEquals(mesh.Spec is JsonObject spec ? spec[field.Key] : null, field.Value)).Select(field => $"spec.{field.Key}"),
+        .. installed
+            .Where(field => !JsonNode.DeepEquals(mesh.Spec is JsonObject spec ? spec[field.Key] : null, field.Value))
+            .Select(field => $"spec.{field.Key}"),
     ];
 
     private void TellOfDeviations(StoredResource mesh) => events.Record(mesh, isWarning: true, "SettingsKept",
-        $"{string.Join(" and ", Deviations(mesh))} of WireGuardMesh {WireGuardMesh.DefaultName} is what was installed, and is put back: change it there "
-        + "(mesh.spec in the values of the Helm chart)");
+        $"{string.Join(" and ", Deviations(mesh))} of WireGuardMesh {WireGuardMesh.DefaultName} differs from what was installed, and is put back: "
+        + "change it there (mesh.spec in the values of the Helm chart)");
 }

@@ -118,10 +118,15 @@ public sealed class DeviceMetricsTests
     }
 
     [Fact]
-    public void Handshakes_are_timed()
+    public void Handshakes_are_timed_also_those_before_anybody_listens()
     {
         var (lab, a, _) = Lab.Pair();
         using var metrics = Metrics(a.Core);
+        for (var time = 0; time < 2000; time++)
+        {
+            a.Core.HandshakeTook!(TimeSpan.FromSeconds(1)); // nobody may ever listen: not all are kept
+        }
+
         var recorded = new List<double>();
         using var listener = Listener((instrument, value, tags) =>
         {
@@ -135,6 +140,10 @@ public sealed class DeviceMetricsTests
         lab.Time.Advance(TimeSpan.FromMilliseconds(20));
         lab.Deliver();
         Assert.Equal([0.020], recorded);
+        listener.RecordObservableInstruments();
+        Assert.Equal(1024, recorded.Count(seconds => seconds == 1));
+        listener.RecordObservableInstruments();
+        Assert.Equal(1025, recorded.Count);
     }
 
     [Fact]
@@ -192,7 +201,13 @@ public sealed class DeviceMetricsTests
     private Dictionary<(string Name, string Tags), double> Read()
     {
         var read = new Dictionary<(string, string), double>();
-        using var listener = Listener((instrument, value, tags) => read.Add((instrument.Name, tags), value));
+        using var listener = Listener((instrument, value, tags) =>
+        {
+            if (instrument.IsObservable)
+            {
+                read.Add((instrument.Name, tags), value);
+            }
+        });
         listener.RecordObservableInstruments();
         return read;
     }

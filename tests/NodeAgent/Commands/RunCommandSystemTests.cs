@@ -23,7 +23,8 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
         await Wait.Until(() => _nodes.PingAToB());
         await Wait.Until(() => Ping(_nodes.B, "10.244.2.10", "10.90.0.1"));
 
-        var ready = Get(_nodes.A, "readyz");
+        await Wait.Until(() => IsReady(_nodes.A));
+        var ready = Get(_nodes.A, "readyz")!.Value;
         Assert.Equal("connected", ready.GetProperty("operator").GetProperty("state").GetString());
         Assert.Equal("operator", ready.GetProperty("source").GetString());
         Assert.Equal(7UL, ready.GetProperty("revision").GetUInt64());
@@ -31,8 +32,8 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
         Assert.Empty(ready.GetProperty("errors").EnumerateArray());
 
         await _nodes.Operator.DisposeAsync();
-        await Wait.Until(() => Get(_nodes.A, "readyz").GetProperty("operator").GetProperty("state").GetString() == "disconnected");
-        Assert.True(Get(_nodes.A, "readyz").GetProperty("ready").GetBoolean());
+        await Wait.Until(() => Get(_nodes.A, "readyz")?.GetProperty("operator").GetProperty("state").GetString() == "disconnected");
+        Assert.True(IsReady(_nodes.A));
         Assert.True(_nodes.PingAToB(seconds: 60));
 
         // a crash: interface, addresses and routes stay, and nothing leaves in the clear
@@ -49,7 +50,7 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
         var initiation = atB.Read().First(datagram => datagram[0] == (byte)MessageType.Initiation);
         var responses = atA.Read().Where(datagram => datagram[0] == (byte)MessageType.Response);
         Assert.Contains(responses, response => response.AsSpan(8, 4).SequenceEqual(initiation.AsSpan(4, 4))); // receiver's index, sender's index
-        await Wait.Until(() => Get(_nodes.A, "readyz").GetProperty("source").GetString() == "cache");
+        await Wait.Until(() => Get(_nodes.A, "readyz")?.GetProperty("source").GetString() == "cache");
         Assert.Equal(before, HostOf(_nodes.A));
         // what the other side sends under the old session comes back too
         Assert.True(Ping(_nodes.B, "10.244.2.10", "10.244.1.10", seconds: 60));
@@ -61,7 +62,7 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
         await _nodes.ConnectAsync();
         await Wait.Until(() => _nodes.PingAToB());
 
-        var text = _nodes.A.Exec("curl", "-fsS", "-m", "30", "http://127.0.0.1:9586/metrics");
+        var text = Metrics(_nodes.A);
 
         Assert.Contains("wgmesh_agent_operator_connected{", text, StringComparison.Ordinal);
         Assert.Contains("wgmesh_agent_config_revision{otel_scope_name=\"WgMesh.Agent\",otel_scope_version=\"0.1.0\"} 7", text, StringComparison.Ordinal);
@@ -105,7 +106,7 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
         var (a, _) = await _nodes.ConnectAsync(c => c.Settings.FailurePolicy = Rpc.FailurePolicy.Open);
         await Wait.Until(() => _nodes.PingAToB());
         Assert.Contains("failure policy of the mesh is Open", a.Output, StringComparison.Ordinal);
-        Assert.Matches("wgmesh_agent_failure_policy_open\\{[^}]*\\} 1", _nodes.A.Exec("curl", "-fsS", "-m", "30", "--retry", "20", "--retry-delay", "1", "--retry-connrefused", "http://127.0.0.1:9586/metrics"));
+        Assert.Matches("wgmesh_agent_failure_policy_open\\{[^}]*\\} 1", Metrics(_nodes.A));
 
         a.Kill();
 

@@ -14,6 +14,8 @@ internal sealed class TwoNodes(ITestOutputHelper output) : IAsyncDisposable
 {
     private const string Token = "t0ken";
 
+    private static int _count;
+
     private readonly TestAuthority _authority = new(IPAddress.Parse("198.51.100.1"), IPAddress.Parse("203.0.113.1"));
     private readonly List<(string Node, RunningProgram Agent)> _started = [];
 
@@ -25,8 +27,8 @@ internal sealed class TwoNodes(ITestOutputHelper output) : IAsyncDisposable
 
     internal NetNamespace O { get; } = new();
 
-    /// <summary>Of node a. Sockets for <c>wg</c> are files, so their names are shared by all namespaces.</summary>
-    internal string Interface { get; } = $"wgr{Environment.ProcessId}";
+    /// <summary>Of node a. Sockets for <c>wg</c> are files, so their names are shared by all namespaces, and by all tests.</summary>
+    internal string Interface { get; } = $"wgr{Environment.ProcessId}n{Interlocked.Increment(ref _count)}";
 
     internal FakeOperator Operator { get; private set; } = null!;
 
@@ -134,11 +136,26 @@ internal sealed class TwoNodes(ITestOutputHelper output) : IAsyncDisposable
         }
     }
 
-    internal static JsonElement Get(NetNamespace ns, string path)
+    /// <summary>What the agent answers, also if that is no; null: nobody listens.</summary>
+    internal static JsonElement? Get(NetNamespace ns, string path)
     {
-        using var document = JsonDocument.Parse(ns.Exec("curl", "-sS", "-m", "30", "--retry", "20", "--retry-delay", "1", "--retry-connrefused", $"http://127.0.0.1:9586/{path}"));
-        return document.RootElement.Clone();
+        try
+        {
+            using var document = JsonDocument.Parse(ns.Exec("curl", "-sS", "-m", "30", $"http://127.0.0.1:9586/{path}"));
+            return document.RootElement.Clone();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
     }
+
+    /// <summary>Whether an agent answers that it is ready.</summary>
+    internal static bool IsReady(NetNamespace ns, string path = "readyz") => Get(ns, path)?.GetProperty("ready").GetBoolean() == true;
+
+    /// <summary>The agent's metrics, as soon as it listens.</summary>
+    internal static string Metrics(NetNamespace ns) =>
+        ns.Exec("curl", "-fsS", "-m", "30", "--retry", "60", "--retry-delay", "1", "--retry-connrefused", "http://127.0.0.1:9586/metrics");
 
     private static void Address(NetNamespace ns, string link, string underlay, string pod)
     {

@@ -55,11 +55,12 @@ public sealed class ConfigApplierTests : IAsyncLifetime
     }
 
     [Fact]
-    public void The_host_is_closed_before_the_device_is_set_up()
+    public void The_host_is_closed_before_the_device_is_set_up_and_pods_are_started_last()
     {
         _applier.Apply(Config(7, Node("b")), stream: 1);
 
-        Assert.Equal(["host", "device"], _plane.Order);
+        Assert.Equal(["host", "device", "pods"], _plane.Order);
+        Assert.True(_status.Current.PodsReady);
     }
 
     [Fact]

@@ -133,7 +133,9 @@ public sealed class KubernetesOperatorTests(WgMeshCluster cluster) : IAsyncLifet
             await cluster.Server.SendAsync(HttpMethod.Post, "/apis/wgmesh.io/v1alpha1/wireguardpeers", Peer("laptop", 9));
             await UntilAsync(async () => (await FindAsync("wireguardpeers/laptop"))?["status"]?["conditions"] is not null);
             var scrape = "";
-            await UntilAsync(async () => (scrape = await running.MetricsAsync()).Contains("wgmesh_operator_config_peers_sent_total", StringComparison.Ordinal));
+            await agent.SendAsync(new AgentMessage { Report = new Report { AppliedRevision = agent.Config.Revision, Links = { new LinkReport { Peer = "laptop", State = Rpc.LinkState.Idle } } } });
+            string[] last = ["wgmesh_operator_config_peers_sent_total", "wgmesh_operator_node_links"];
+            await UntilAsync(async () => (scrape = await running.MetricsAsync()) is var text && last.All(name => text.Contains(name, StringComparison.Ordinal)));
 
             Assert.Empty(MetricsContract.Violations(scrape, MetricsDocument.Of(OperatorMetrics.MeterName), [OperatorMetrics.MeterName]));
             // those that appear when something happened: it did

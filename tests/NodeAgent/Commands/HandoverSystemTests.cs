@@ -1,0 +1,109 @@
+using Xunit.Abstractions;
+using static WgMesh.NodeAgent.Tests.Commands.TwoNodes;
+using static WgMesh.NodeAgent.Tests.Sync.Configs;
+
+namespace WgMesh.NodeAgent.Tests.Commands;
+
+[Trait("needs", "system")]
+public sealed class HandoverSystemTests(ITestOutputHelper output) : IAsyncLifetime
+{
+    private readonly TwoNodes _nodes = new(output);
+
+    public Task InitializeAsync() => _nodes.InitializeAsync();
+
+    public async Task DisposeAsync() => await _nodes.DisposeAsync();
+
+    [Fact]
+    public async Task An_agent_that_starts_takes_over_and_the_one_before_takes_over_again_when_it_dies()
+    {
+        var (first, _) = await _nodes.ConnectAsync();
+        await Wait.Until(() => _nodes.PingAToB());
+        var link = _nodes.A.Ip($"-o link show dev {_nodes.Interface}").Split(':')[0];
+
+        var second = _nodes.Start("a", "--generation", "2");
+        await Wait.Until(() => first.Output.Contains("The other agent has the data plane now", StringComparison.Ordinal));
+        await Wait.Until(() => _nodes.PingAToB());
+        Assert.Equal(link, _nodes.A.Ip($"-o link show dev {_nodes.Interface}").Split(':')[0]); // the same interface
+        // whoever waits does not listen: this is the second one's answer
+        await Wait.Until(() => IsReady(_nodes.A, "readyz?generation=2"));
+        var other = Get(_nodes.A, "readyz?generation=1")!.Value;
+        Assert.False(other.GetProperty("ready").GetBoolean());
+        Assert.Contains("generation 2", other.GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.True(IsReady(_nodes.A));
+        Assert.True(Ping(_nodes.B, "10.244.2.10", "10.244.1.10", seconds: 60));
+
+        second.Kill();
+        await Wait.Until(() => _nodes.PingAToB());
+        // without a generation of its own it answers to any
+        await Wait.Until(() => IsReady(_nodes.A, "readyz?generation=7"));
+        Assert.False(first.HasExited);
+        Assert.Equal(0, await first.TerminateAsync());
+    }
+
+    [Fact]
+    public async Task An_agent_that_waits_ends_when_it_is_told_to()
+    {
+        var (first, _) = await _nodes.ConnectAsync();
+        await Wait.Until(() => _nodes.PingAToB());
+        var second = _nodes.Start("a");
+        await Wait.Until(() => first.Output.Contains("The other agent has the data plane now", StringComparison.Ordinal));
+
+        Assert.Equal(0, await first.TerminateAsync());
+
+        await Wait.Until(() => _nodes.PingAToB());
+        Assert.Equal(0, await second.TerminateAsync());
+    }
+
+    [Fact]
+    public async Task A_node_that_is_released_has_nothing_left_of_the_mesh_and_the_next_agent_starts_as_a_new_one()
+    {
+        var before = Host();
+        var (a, _) = await _nodes.ConnectAsync();
+        await Wait.Until(() => _nodes.PingAToB());
+        var stream = _nodes.Streams["a"];
+
+        await stream.SendAsync(_nodes.ConfigOf("a", 8).With(c => c.Settings.Released = true));
+
+        await Wait.Until(() => stream.Reports.Any(report => report.Released));
+        Assert.Equal(before, Host());
+        Assert.Equal([_nodes.Folder.File("a/private.key")], Directory.GetFiles(_nodes.Folder.File("a")));
+        var ready = Get(_nodes.A, "readyz")!.Value;
+        Assert.False(ready.GetProperty("ready").GetBoolean());
+        Assert.Contains("released", ready.GetProperty("reason").GetString(), StringComparison.Ordinal);
+        var metrics = Metrics(_nodes.A);
+        Assert.Matches("wgmesh_agent_released\\{[^}]*\\} 1", metrics);
+        Assert.Matches("wgmesh_agent_active\\{[^}]*\\} 0", metrics);
+
+        // the operator goes on, and the node stays as it is
+        await stream.SendAsync(_nodes.ConfigOf("a", 9));
+        await Wait.Until(() => stream.Reports[^1].Errors.Count == 1);
+        Assert.Equal(before, Host());
+
+        Assert.Equal(0, await a.TerminateAsync());
+        Assert.False(Directory.Exists(_nodes.RunFolder("a")));
+        _nodes.Start("a");
+        var again = await _nodes.Operator.NextStreamAsync();
+        Assert.Equal(stream.Hello.PublicKey, again.Hello.PublicKey);
+        await again.SendAsync(_nodes.ConfigOf("a", 10));
+        await Wait.Until(() => _nodes.PingAToB());
+    }
+
+    [Fact]
+    public async Task A_node_without_a_pod_CIDR_says_what_to_do()
+    {
+        Directory.CreateDirectory(_nodes.Folder.File("net.d"));
+        _nodes.Start("a", "--cni-conf-dir", _nodes.Folder.File("net.d"), "--cni-bin-dir", _nodes.Folder.Path);
+        var stream = await _nodes.Operator.NextStreamAsync();
+
+        await stream.SendAsync(Config(7).With(c => c.Settings.PodCidrs.Clear()));
+
+        await Wait.Until(() => stream.Reports.Any(report => report.Errors.Count > 0));
+        var error = Assert.Single(stream.Reports[^1].Errors);
+        Assert.StartsWith("cni: node a has no pod CIDR", error, StringComparison.Ordinal);
+        Assert.Contains("--allocate-node-cidrs", error, StringComparison.Ordinal);
+        Assert.Matches("wgmesh_agent_cni_ready\\{[^}]*\\} 0", Metrics(_nodes.A));
+    }
+
+    private string Host() => string.Join('\n', new[] { "-o addr show", "-4 route show table main", "-6 route show table main" }
+        .SelectMany(show => _nodes.A.Ip(show).Split('\n')).Where(line => !line.Contains("fe80", StringComparison.Ordinal)).Select(line => line.TrimEnd()));
+}
