@@ -47,7 +47,13 @@ internal static class CleanupCommand
                 $"An agent runs on this node: it holds {Path.Combine(options.RunFolder, AgentLock.FileName)}. End it first (its service, or its pod by "
                 + "uninstalling the chart), and clean up then.");
 
-        var faults = new PodNetwork(options).Remove();
+        var pods = new PodNetwork(options);
+        var faults = pods.Remove();
+        if (pods.LeftUnseen is { } unseen)
+        {
+            Console.Error.WriteLine($"wgmesh-agent: {unseen}");
+        }
+
         if (faults.Count == 0)
         {
             // not before all pods are cut off: it opens the way for what they send
