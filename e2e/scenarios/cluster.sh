@@ -26,6 +26,8 @@ esac
 # a step that says how long the one before took
 phase() { [[ -n ${began:-} ]] && note "took $((SECONDS - began)) s"; began=$SECONDS; step "$@"; }
 SECONDS=0
+# as people see it: shown COMMAND...
+shown() { printf '   $ %s\n' "$*"; "$@" | sed 's/^/   /'; }
 
 phase "What it needs"
 cluster_claim
@@ -67,7 +69,7 @@ cluster_control_plane
 for i in 1 2 3; do cluster_node "$i"; cluster_boot "$i"; done
 registered() { [[ $(kubectl get nodes -o name | wc -l) == 3 ]]; }
 wait_for 120 "three nodes have registered" registered
-kubectl get nodes -o wide | sed 's/^/   /'
+shown kubectl get nodes
 
 # of a node: how it is before the chart comes and after it has gone, but for what another node of its name has at random. The tables of
 # kube-proxy and kubelet are theirs; they speak iptables.
@@ -125,7 +127,7 @@ done
 ok "because of 10-wgmesh.conflist"
 kubectl -n wgmesh rollout status deployment/wgmesh-operator --timeout=180s >/dev/null
 kubectl -n wgmesh rollout status daemonset/wgmesh-agent --timeout=180s >/dev/null
-kubectl -n wgmesh get pods -o wide | sed 's/^/   /'
+shown kubectl -n wgmesh get pods -o wide
 pods_on() { kubectl -n wgmesh get pods -o 'jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName}{"\n"}{end}' | awk -v name="^$1-" '$1 ~ name {print $2}' | sort; }
 [[ $(pods_on wgmesh-operator | uniq | wc -l) == 2 ]] || fail "operators are on: $(pods_on wgmesh-operator | paste -sd' ')"
 ok "two operators on two nodes"
@@ -138,10 +140,12 @@ done
 ok "agents have CAP_NET_ADMIN and no other capability"
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
 wait_for 60 "WireGuardMesh is Ready" is True condition wgm default Ready status
+shown kubectl get nodes
+shown kubectl get wireguardmeshes,wireguardpeers
 
 phase "Pods on different nodes reach each other"
 kubectl wait pod --for=condition=Ready -l app=web --timeout=120s >/dev/null
-kubectl get pods -o wide | sed 's/^/   /'
+shown kubectl get pods -o wide
 declare -A pod4 pod6
 address_of() { kubectl get pod "web$1" -o "jsonpath={.status.podIPs[$2].ip}"; }
 addresses() { local i; for i in 1 2 3; do pod4[$i]=$(address_of "$i" 0) pod6[$i]=$(address_of "$i" 1); done; }
@@ -234,11 +238,12 @@ ip -n wgc-ext route add 10.244.0.0/16 dev wg0
 for i in 1 2 3; do wait_for 60 "laptop -> web$i" mesh_ping ext "${pod4[$i]}"; done
 wait_for 60 "web2 -> laptop" reaches 2 10.99.0.1
 wait_for 60 "WireGuardPeer laptop is Ready" ready laptop
-kubectl get wgp | sed 's/^/   /'
-wgmesh status | sed 's/^/   /'
+shown in_ns ext ping -c 3 "${pod4[2]}"
+shown kubectl get wgp
+shown wgmesh status
 
 phase "helm test"
-chart test wgmesh | sed 's/^/   | /'
+chart test wgmesh 2>&1 | sed 's/^/   | /'
 
 # traffic from web1 to web3, ten packets a second and one connection: traffic_starts, then traffic_ends
 traffic_starts() {
@@ -320,7 +325,7 @@ phase "An image that cannot be pulled"
 chart upgrade wgmesh deploy/helm/wgmesh --reuse-values --set image.tag=0.0.0 >/dev/null
 pull_fails() { says 'ErrImagePull|ImagePullBackOff' kubectl -n wgmesh get pods; }
 wait_for 120 "kubectl get pods says so" pull_fails
-kubectl -n wgmesh get pods | sed 's/^/   /'
+shown kubectl -n wgmesh get pods
 operators_left() { kubectl -n wgmesh get deployment wgmesh-operator -o 'jsonpath={.status.availableReplicas}'; }
 is 1 operators_left || fail "$(operators_left) operators are available"
 ok "an operator and all agents but one go on"
@@ -371,7 +376,7 @@ for i in 1 2 3; do wait_for 60 "laptop -> web$i" mesh_ping ext "${pod4[$i]}"; do
 
 phase "helm uninstall, with pods that go on speaking"
 for i in 1 2 3; do pod_start "speaks$i" "$i" "web$i" ping -n -q -i 0.2 "${pod4[$((i % 3 + 1))]}"; done
-chart uninstall wgmesh --wait --timeout 5m | sed 's/^/   | /'
+chart uninstall wgmesh --wait --timeout 5m 2>&1 | sed 's/^/   | /'
 # what the operators made stays for the next install, and what every namespace has
 left() {
   kubectl -n wgmesh get all,configmaps,secrets,leases,serviceaccounts,roles,rolebindings -o name |
