@@ -107,9 +107,18 @@ pod_images() {
   image_of tools:1 "$root" --env PATH=/bin --cmd '["httpd", "-f", "-p", "8080", "-h", "/www"]'
 }
 
+# what a build leaves running inside of its file systems (compilers wait for more to do), and these
+clean_up() {
+  local process
+  for process in /proc/[0-9]*; do
+    [[ $(readlink "$process/root") == "$work"/* ]] && kill -KILL "${process#/proc/}"
+  done 2>/dev/null
+  rm -rf "$work"
+}
+
 build() {
-  # shellcheck disable=SC2064 # this folder
-  work=$(mktemp -d "$cache/.work.XXXXXX") && trap "rm -rf '$work'" EXIT
+  work=$(mktemp -d "$cache/.work.XXXXXX")
+  trap clean_up EXIT
   local log=$work/log packages name
   packages=${NUGET_PACKAGES:-$HOME/.nuget/packages}
   for name in Operator NodeAgent Cli; do
@@ -130,7 +139,7 @@ mkdir -p "$cache"
 if [[ ! -d $out ]]; then
   exec 9>"$cache/lock"
   flock 9 # another checkout may be building; then there is nothing left to do
-  [[ -d $out ]] || (build)
+  [[ -d $out ]] || (build) 9>&- # or what the build leaves running would hold it
   exec 9>&-
   # of builds that nobody has asked for in two days nothing is kept
   find "$cache" -mindepth 1 -maxdepth 1 -type d -mtime +2 -exec rm -rf {} +
