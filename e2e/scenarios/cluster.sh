@@ -236,19 +236,21 @@ wgmesh status | sed 's/^/   /'
 phase "helm test"
 chart test wgmesh | sed 's/^/   | /'
 
-# traffic from web1 to web3, ten packets a second and one connection: traffic_starts, then traffic_lost LEAST-LOST-SECONDS
+# traffic from web1 to web3, ten packets a second and one connection: traffic_starts, then traffic_ends
 traffic_starts() {
   pod_start ping 1 web1 ping -n -q -i 0.1 "${pod4[3]}"
   pod_start stream 1 web1 curl -sSN -g "http://[${pod6[3]}]:8080/cgi-bin/count"
   wait_for 60 "a connection from web1 to web3" test -s "$MESH/log/stream.log"
 }
-traffic_ends() { # WHAT LIMIT: fails if more than LIMIT seconds of it were lost, or the connection
+# WHAT LIMIT: fails if more than LIMIT seconds of it were lost, or the connection. Before 1.22 an old agent ends before the new one comes, and
+# kubelets of 1.20 let go of a pod at once or, at times, a minute later: the limits are for two of these.
+traffic_ends() {
   local sent received before
   mesh_kill ping INT
   read -r sent received < <(sed -nE 's/^([0-9]+) packets transmitted, ([0-9]+) received.*/\1 \2/p' "$MESH/log/ping.log")
   before=$(wc -l <"$MESH/log/stream.log")
   grown() { (($(wc -l <"$MESH/log/stream.log") > before)); }
-  wait_for 60 "the connection goes on" grown
+  wait_for 150 "the connection goes on" grown
   mesh_kill stream TERM
   awk '$1 != NR - 1 {exit 1}' "$MESH/log/stream.log" || fail "the connection lost data"
   ok "$1: $((sent - received)) of $sent pings were lost, $(((sent - received) / 10)) s"
@@ -262,12 +264,12 @@ chart upgrade wgmesh deploy/helm/wgmesh --reuse-values --set agent.peerSeries=10
 rolled
 for i in 1 2 3; do says '--peer-series.?100' on_node "$i" bash -c "tr '\0' ' ' </proc/$(agent_process "$i")/cmdline" || fail "the agent on node$i runs without the new value"; done
 wait_for 60 "web1 -> web3" reaches 1 "${pod4[3]}"
-traffic_ends "upgrade" 60
+traffic_ends "upgrade" 150
 traffic_starts
 chart rollback wgmesh 1 >/dev/null
 rolled
 wait_for 60 "web1 -> web3" reaches 1 "${pod4[3]}"
-traffic_ends "rollback" 60
+traffic_ends "rollback" 150
 
 phase "An agent is killed, another's pod is deleted"
 traffic_starts
@@ -277,7 +279,7 @@ wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
 kubectl -n wgmesh delete "$(agent_pod 1)" >/dev/null
 rolled
 wait_for 120 "web1 -> web3" reaches 1 "${pod4[3]}"
-traffic_ends "kill -9 and a deleted pod" 90
+traffic_ends "kill -9 and a deleted pod" 100
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
 
 # what a node's agent cannot do is in the condition of its peer and in an event on the Node
@@ -362,9 +364,13 @@ for i in 1 2 3; do wait_for 60 "laptop -> web$i" mesh_ping ext "${pod4[$i]}"; do
 phase "helm uninstall, with pods that go on speaking"
 for i in 1 2 3; do pod_start "speaks$i" "$i" "web$i" ping -n -q -i 0.2 "${pod4[$((i % 3 + 1))]}"; done
 chart uninstall wgmesh --wait --timeout 5m | sed 's/^/   | /'
-left() { kubectl -n wgmesh get all,configmaps,secrets,leases --ignore-not-found -o name | grep -vE 'token|kube-root-ca|serviceaccount/default'; }
+# what the operators made stays for the next install, and what every namespace has
+left() {
+  kubectl -n wgmesh get all,configmaps,secrets,leases,serviceaccounts,roles,rolebindings -o name |
+    grep -vxE '(configmap/wgmesh-(ca|addresses)|secret/wgmesh-operator-ca|lease.coordination.k8s.io/wgmesh-operator|configmap/kube-root-ca.crt|(serviceaccount/default|secret/default-token-.*))'
+}
 gone() { ! left; }
-wait_for 120 "nothing is left in its namespace" gone
+wait_for 120 "in its namespace is what the operators made, and nothing else" gone
 for i in 1 2 3; do
   left_on "$i" >"$MESH/after$i"
   diff "$MESH/before$i" "$MESH/after$i" >&2 || fail "node$i is not as it was before the install"

@@ -162,9 +162,11 @@ public sealed class TunDevice : IDisposable
             return false;
         }
 
-        // a persistent interface keeps what its last owner had
+        // One that belongs to nobody is anybody's: the kernel asks for CAP_NET_ADMIN only where there is an owner, who is somebody else. And a
+        // persistent interface keeps what its last process had.
         var headerLength = VirtioHeader.Length;
-        if (SysIoctl.Ioctl(descriptor.Number, LinuxIfTun.SetVnetHeaderSize, &headerLength) < 0)
+        if (SysIoctl.Ioctl(descriptor.Number, LinuxIfTun.SetOwner, Unistd.GetEffectiveUser()) < 0
+            || SysIoctl.Ioctl(descriptor.Number, LinuxIfTun.SetVnetHeaderSize, &headerLength) < 0)
         {
             errno = Marshal.GetLastPInvokeError();
             descriptor.Dispose();
@@ -177,7 +179,7 @@ public sealed class TunDevice : IDisposable
         return true;
     }
 
-    // The kernel lets anybody open one more queue of a TUN with many, and would then give him part of the packets.
+    // The kernel lets whoever may open one queue of a TUN with many open one more, and would then give him part of the packets.
     private static void CheckUnused(RouteNetlink links, string name, int ours)
     {
         if (links.FindLink(name)?.OpenQueues > ours)

@@ -12,9 +12,10 @@ internal static class MasqueradeRules
 
     /// <summary>
     /// One transaction for <c>nft -f -</c> that puts the table in the place of the one that is there. What is masqueraded: packets of the
-    /// node's pods that leave the mesh, under the address of the interface they leave by; and packets into the mesh from addresses
-    /// that peers do not expect of this node (of the host's processes, or what kube-proxy sends on), under the node's address in
-    /// the mesh. Not so what comes from the mesh and goes back into it, as from a device behind this node: peers do expect that.
+    /// node's pods that leave the mesh, under the address of the interface they leave by; and into the mesh, under the node's address
+    /// there, what comes from another address of the host itself, or what kube-proxy translated to lead there. Whatever else is sent on
+    /// into the mesh keeps its address: if it comes from a device behind this node, peers expect that; if it comes from a neighbour that
+    /// took this node for a router, they drop it.
     /// </summary>
     internal static string Compose(PodNetworkState desired)
     {
@@ -35,7 +36,8 @@ internal static class MasqueradeRules
             text.Append(CultureInfo.InvariantCulture, $"\t\t{family} saddr @mesh{suffix} fib saddr type != local return\n");
             if (desired.Addresses.Any(a => a.IsIPv6 == isIPv6))
             {
-                text.Append(CultureInfo.InvariantCulture, $"\t\tmeta nfproto {protocol} masquerade fully-random\n");
+                text.Append(CultureInfo.InvariantCulture, $"\t\tmeta nfproto {protocol} fib saddr type local masquerade fully-random\n");
+                text.Append(CultureInfo.InvariantCulture, $"\t\tmeta nfproto {protocol} ct status dnat masquerade fully-random\n");
             }
         }
 

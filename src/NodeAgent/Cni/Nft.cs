@@ -12,6 +12,9 @@ internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
 {
     private const int MaxOutput = 4 << 20;
 
+    // ENOENT: of a table, a set, a chain; or of what the kernel would need a module for
+    private const string Missing = "No such file or directory";
+
     private readonly TimeSpan _limit = limit ?? TimeSpan.FromSeconds(30);
 
     /// <summary>Runs it to its end in the calling thread's network namespace.</summary>
@@ -26,11 +29,12 @@ internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
+                Environment = { ["LC_ALL"] = "C" }, // its words are told from one another
             })!;
         }
         catch (Win32Exception)
         {
-            return new(false, "", $"the program nft cannot be run: install the package nftables, or run without --masquerade (cni.masquerade=false)");
+            return new(NftOutcome.NoProgram, "", "the program nft cannot be run: install the package nftables, or run without --masquerade (cni.masquerade=false)");
         }
 
         using (process)
@@ -39,20 +43,23 @@ internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
             if (!conversation.Wait(_limit) || !process.WaitForExit(_limit))
             {
                 process.Kill(entireProcessTree: true);
-                return new(false, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {_limit.TotalSeconds:0} s"));
+                return new(NftOutcome.Failed, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {_limit.TotalSeconds:0} s"));
             }
 
             var output = conversation.Result;
-            return process.ExitCode == 0 ? new(true, output[0], "") : new(false, "", Explain(output[1], process.ExitCode));
+            return process.ExitCode == 0 ? new(NftOutcome.Done, output[0], "") : new(OutcomeOf(output[1]), "", Explain(output[1], process.ExitCode));
         }
     }
+
+    private static NftOutcome OutcomeOf(string error) =>
+        error.Contains(Missing, StringComparison.Ordinal) ? NftOutcome.NothingThere : NftOutcome.Failed;
 
     private static string Explain(string error, int code)
     {
         var said = error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault()
             ?? string.Create(CultureInfo.InvariantCulture, $"exit code {code}");
         var hint = error.Contains("not permitted", StringComparison.Ordinal) ? ": the agent needs the capability NET_ADMIN"
-            : error.Contains("not supported", StringComparison.Ordinal) || error.Contains("No such file", StringComparison.Ordinal) ? ": it takes Linux 5.2 or newer, with nf_tables, NAT and fib"
+            : error.Contains("not supported", StringComparison.Ordinal) || error.Contains(Missing, StringComparison.Ordinal) ? ": it takes Linux 5.2 or newer, with nf_tables, NAT and fib"
             : "";
         return $"nft refuses the table {MasqueradeRules.Table} ({said}){hint}";
     }
@@ -86,8 +93,27 @@ internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
     }
 }
 
+/// <summary>How nft came to its end.</summary>
+internal enum NftOutcome
+{
+    /// <summary>It did what was asked.</summary>
+    Done,
+
+    /// <summary>It found nothing of that name.</summary>
+    NothingThere,
+
+    /// <summary>It is not installed.</summary>
+    NoProgram,
+
+    /// <summary>Anything else: whether it did some of it cannot be known.</summary>
+    Failed,
+}
+
 /// <summary>What came of running nft.</summary>
-/// <param name="IsDone">Whether it did what was asked.</param>
 /// <param name="Output">What it printed; empty if it failed.</param>
 /// <param name="Error">A sentence; empty if it did not fail.</param>
-internal sealed record NftResult(bool IsDone, string Output, string Error);
+internal sealed record NftResult(NftOutcome Outcome, string Output, string Error)
+{
+    /// <summary>Whether it did what was asked.</summary>
+    internal bool IsDone => Outcome == NftOutcome.Done;
+}

@@ -44,10 +44,15 @@ internal sealed class PodNetwork(PodNetworkOptions options, Nft? nft = null)
     private readonly ConfFolder? _conf = options.ConfFolder is { } folder ? new(folder) : null;
     private readonly PluginFolder _plugins = new(options.BinFolder, options.PluginFolder);
     private readonly Masquerade _masquerade = new(nft ?? new Nft());
-    private bool _applied;
+    private bool _tidied;
 
     /// <summary>Whether pods can be started: the configuration is in place, and what it needs.</summary>
     internal bool IsReady { get; private set; }
+
+    /// <summary>What <see cref="Remove"/> could not look for, a sentence; null if there is no such thing.</summary>
+    internal string? LeftUnseen => _masquerade.IsWithoutProgram
+        ? $"the program nft cannot be run: if there is an nftables table {MasqueradeRules.Table}, it stays (nft delete table {MasqueradeRules.Table})"
+        : null;
 
     /// <summary>Makes it so, once device and host carry packets; what is right already is left alone.</summary>
     /// <returns>What could not be done, one sentence each.</returns>
@@ -55,13 +60,13 @@ internal sealed class PodNetwork(PodNetworkOptions options, Nft? nft = null)
     {
         List<string> faults = [];
         // first, so that the first pod finds it; what an agent with the flag made, one without it takes away
-        if (options.Masquerade || !_applied)
+        if (options.Masquerade || !_tidied)
         {
             Add(faults, options.Masquerade ? _masquerade.Apply(desired) : _masquerade.Remove());
         }
 
-        _applied = true;
         var masquerading = faults.Count;
+        _tidied |= masquerading == 0;
         if (_conf is not null && !desired.PodCidrs.IsEmpty)
         {
             Connect(_conf, desired, faults);

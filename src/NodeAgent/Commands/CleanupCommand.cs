@@ -1,6 +1,7 @@
 using System.CommandLine;
 using WgMesh.Engine.Linux.Netlink;
 using WgMesh.NodeAgent.Cni;
+using WgMesh.NodeAgent.DataPlane;
 using WgMesh.NodeAgent.Handover;
 using WgMesh.NodeAgent.Host;
 using WgMesh.NodeAgent.Identity;
@@ -46,7 +47,13 @@ internal static class CleanupCommand
                 $"An agent runs on this node: it holds {Path.Combine(options.RunFolder, AgentLock.FileName)}. End it first (its service, or its pod by "
                 + "uninstalling the chart), and clean up then.");
 
-        var faults = new PodNetwork(options).Remove();
+        var pods = new PodNetwork(options);
+        var faults = pods.Remove();
+        if (pods.LeftUnseen is { } unseen)
+        {
+            Console.Error.WriteLine($"wgmesh-agent: {unseen}");
+        }
+
         if (faults.Count == 0)
         {
             // not before all pods are cut off: it opens the way for what they send
@@ -65,6 +72,7 @@ internal static class CleanupCommand
         }
 
         ConfigCache.Delete(stateFolder);
+        HeardEndpoints.Delete(options.RunFolder);
         File.Delete(Path.Combine(options.RunFolder, Tenure.SocketName));
         alone.Delete();
         return 0;

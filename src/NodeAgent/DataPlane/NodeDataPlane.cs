@@ -17,6 +17,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     private readonly HostNetwork _host;
     private readonly PodNetworkOptions _podOptions;
     private readonly PodNetwork _pods;
+    private readonly HeardEndpoints _heard;
     private volatile bool _released;
 
     private NodeDataPlane(string node, WireGuardDevice device, RouteNetlink netlink, PodNetworkOptions pods)
@@ -27,6 +28,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
         _host = new HostNetwork(netlink);
         _podOptions = pods;
         _pods = new PodNetwork(pods);
+        _heard = new HeardEndpoints(pods.RunFolder);
     }
 
     public bool? PodsReady => _podOptions.ConfFolder is null ? null : _pods.IsReady;
@@ -70,7 +72,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     {
         try
         {
-            return _device.Apply(update);
+            return _device.Apply(_heard.Complete(update));
         }
         catch (ObjectDisposedException)
         {
@@ -87,6 +89,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
         // Closed: interface, addresses and routes outlive the agent, and what is routed there is dropped. Open: they go with it, and what
         // is for the mesh takes the network below.
         _device.KeepInterface(desired.Config.Closed);
+        KeepEndpoints();
         return [.. faults.Select(fault => $"host: {fault}")];
     }
 
@@ -112,6 +115,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
         }
 
         _released = true;
+        HeardEndpoints.Delete(_podOptions.RunFolder);
         faults = _host.Reset(_device.Name);
         _device.Dispose();
         return [.. faults.Select(fault => $"host: {fault}")];
@@ -120,7 +124,18 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     /// <summary>Ends the device. In a closed mesh interface, routes and blackholes stay, so that it is closed while no agent runs.</summary>
     public void Dispose()
     {
+        if (!_released)
+        {
+            KeepEndpoints();
+        }
+
         _device.Dispose();
         _netlink.Dispose();
+    }
+
+    private void KeepEndpoints()
+    {
+        using var snapshot = _device.Snapshot();
+        _heard.Keep(snapshot);
     }
 }

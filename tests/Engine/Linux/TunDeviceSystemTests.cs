@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Linux.Interop;
 using WgMesh.Engine.Offload;
@@ -308,6 +309,31 @@ public sealed class TunDeviceSystemTests
     }
 
     [Theory]
+    [InlineData("", 1, true)]
+    [InlineData("", 1, false)]
+    [InlineData(" multi_queue", 2, true)]
+    [InlineData(" multi_queue", 2, false)]
+    public void Nobody_without_CAP_NET_ADMIN_joins_an_interface_in_use_or_takes_up_one_that_is_not(string kind, int queues, bool inUse)
+    {
+        using var space = new NetNamespace();
+        space.Ip($"tuntap add wg0 mode tun{kind}"); // by a program that gave it no owner
+        var tun = space.Run(() => TunDevice.Open("wg0", queues));
+        try
+        {
+            if (!inUse)
+            {
+                tun.Dispose();
+            }
+
+            Assert.Equal(Errno.EPERM, space.Run(() => JoinAsNobody("wg0", queues > 1)));
+        }
+        finally
+        {
+            tun.Dispose();
+        }
+    }
+
+    [Theory]
     [InlineData(1, 1)]
     [InlineData(1, 2)]
     [InlineData(2, 1)]
@@ -407,6 +433,22 @@ public sealed class TunDeviceSystemTests
 
     private static ushort OnesComplementAdd(int a, int b) => (ushort)(a + b + (a + b >> 16));
 
+    // Opens /dev/net/tun, which may be root's alone or not, as root, and the interface as user 65534: of this thread only, which ends here.
+    private static unsafe int JoinAsNobody(string name, bool isMultiQueue)
+    {
+        const uint Nobody = 65534;
+        using var descriptor = Descriptor.Open(Fcntl.Open("/dev/net/tun", Fcntl.ReadWrite | Fcntl.CloseOnExec, 0), "open", "");
+        var flags = LinuxIfTun.Tun | LinuxIfTun.NoPacketInfo | LinuxIfTun.VnetHeader | (isMultiQueue ? LinuxIfTun.MultiQueue : 0);
+        var request = new NetIf.InterfaceRequest { Flags = (ushort)flags };
+        request.SetName(name);
+        // setresuid(2) by its number, since libc's would change all threads
+        Assert.Equal(0, Syscall(RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 117 : 147, Nobody, Nobody, Nobody));
+        return SysIoctl.Ioctl(descriptor.Number, LinuxIfTun.SetInterface, &request) == 0 ? Errno.None : Marshal.GetLastPInvokeError();
+    }
+
+    [DllImport("libc", EntryPoint = "syscall")]
+    private static extern nint Syscall(nint number, nuint real, nuint effective, nuint saved);
+
     // capset(2), version 3: header and two triples of effective, permitted, inheritable
     private static unsafe void DropNetAdmin()
     {
@@ -418,10 +460,10 @@ public sealed class TunDeviceSystemTests
         Assert.Equal(0, Capset(header, data));
     }
 
-    [System.Runtime.InteropServices.DllImport("libc", EntryPoint = "capget")]
+    [DllImport("libc", EntryPoint = "capget")]
     private static extern unsafe int Capget(uint* header, uint* data);
 
-    [System.Runtime.InteropServices.DllImport("libc", EntryPoint = "capset")]
+    [DllImport("libc", EntryPoint = "capset")]
     private static extern unsafe int Capset(uint* header, uint* data);
 
     /// <summary>Two hosts whose TUNs are joined by a <see cref="VirtualWire"/>: 10.9.0.1, fd09::1 and 10.9.0.2, fd09::2.</summary>

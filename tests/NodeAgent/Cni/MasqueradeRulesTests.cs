@@ -37,10 +37,12 @@ public sealed class MasqueradeRulesTests
         	chain into_mesh {
         		ip saddr @own4 return
         		ip saddr @mesh4 fib saddr type != local return
-        		meta nfproto ipv4 masquerade fully-random
+        		meta nfproto ipv4 fib saddr type local masquerade fully-random
+        		meta nfproto ipv4 ct status dnat masquerade fully-random
         		ip6 saddr @own6 return
         		ip6 saddr @mesh6 fib saddr type != local return
-        		meta nfproto ipv6 masquerade fully-random
+        		meta nfproto ipv6 fib saddr type local masquerade fully-random
+        		meta nfproto ipv6 ct status dnat masquerade fully-random
         	}
         	chain postrouting {
         		type nat hook postrouting priority 100; policy accept;
@@ -57,8 +59,8 @@ public sealed class MasqueradeRulesTests
     public void Nothing_is_masqueraded_into_the_mesh_in_a_family_in_which_the_node_has_no_address_there()
     {
         var rules = MasqueradeRules.Compose(Pods.Dual with { Addresses = Pods.List("10.90.0.1/32") });
-        Assert.Contains("meta nfproto ipv4 masquerade", rules, StringComparison.Ordinal);
-        Assert.DoesNotContain("meta nfproto ipv6 masquerade", rules, StringComparison.Ordinal);
+        Assert.Contains("meta nfproto ipv4 fib saddr type local masquerade", rules, StringComparison.Ordinal);
+        Assert.DoesNotContain("meta nfproto ipv6", rules, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -193,6 +193,18 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
         Assert.DoesNotContain("   at ", a.Output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--run-dir", "run", "--run-dir: 'run' is not an absolute path, such as /run/wgmesh.")]
+    [InlineData("--run-dir", "/run/a-folder-whose-name-is-so-long-that-no-socket-in-it-could-have-a-path-which-the-kernel-takes-at-all", "is too long")]
+    [InlineData("--run-dir", "/tmp", "is shared by everybody")]
+    public void A_folder_that_cannot_be_is_an_error_and_nothing_is_cleaned_up(string option, string value, string said)
+    {
+        var error = Assert.Throws<InvalidOperationException>(() => _nodes.A.Exec(RunningProgram.Path, "cleanup", option, value));
+
+        Assert.Contains(said, error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_node_whose_socket_folder_is_somebody_elses_has_its_tunnels_all_the_same()
     {

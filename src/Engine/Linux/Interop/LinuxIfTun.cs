@@ -7,6 +7,7 @@ internal static class LinuxIfTun
 
     internal const nuint SetInterface = 0x400454ca; // TUNSETIFF
     internal const nuint SetPersist = 0x400454cb; // TUNSETPERSIST
+    internal const nuint SetOwner = 0x400454cc; // TUNSETOWNER
     internal const nuint SetOffload = 0x400454d0; // TUNSETOFFLOAD
     internal const nuint GetInterface = 0x800454d2; // TUNGETIFF
     internal const nuint SetVnetHeaderSize = 0x400454d8; // TUNSETVNETHDRSZ

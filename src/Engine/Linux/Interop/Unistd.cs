@@ -11,6 +11,9 @@ internal static unsafe partial class Unistd
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     internal static partial nint Write(int fd, void* buffer, nuint count);
 
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    internal static partial uint GetEffectiveUser();
+
     // no SetLastError: after close the descriptor is gone whatever it answers, so nothing reads errno
     [LibraryImport("libc", EntryPoint = "close")]
     internal static partial int Close(int fd);
