@@ -63,10 +63,10 @@ public sealed class PodTests : IDisposable
     public async Task The_agent_is_root_with_one_capability_unless_it_is_to_be_privileged()
     {
         Assert.Equal(
-            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"],"add":["NET_ADMIN"]}}""",
+            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"],"add":["NET_ADMIN"]},"seLinuxOptions":{"type":"spc_t"}}""",
             (await Rendered.OfAsync()).Agent.Container()["securityContext"]!.ToJsonString());
         Assert.Equal(
-            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"privileged":true}""",
+            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"privileged":true,"seLinuxOptions":{"type":"spc_t"}}""",
             (await Rendered.OfAsync("agent.privileged=true")).Agent.Container()["securityContext"]!.ToJsonString());
     }
 
@@ -112,6 +112,7 @@ public sealed class PodTests : IDisposable
         Assert.Equal(GenerationOf(before), GenerationOf((await Rendered.OfAsync("operator.replicas=3")).Agent));
         Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("image.tag=0.2.0")).Agent));
         Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("agent.peerSeries=1")).Agent));
+        Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("agent.restarted=today")).Agent));
 
         static string GenerationOf(JsonObject pod) => pod.Arguments().Single(argument => argument.StartsWith("--generation=", StringComparison.Ordinal))["--generation=".Length..];
     }
