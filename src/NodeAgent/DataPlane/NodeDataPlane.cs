@@ -17,7 +17,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     private readonly HostNetwork _host;
     private readonly PodNetworkOptions _podOptions;
     private readonly PodNetwork _pods;
-    private volatile bool _released;
+    private volatile bool _isGone;
 
     private NodeDataPlane(string node, WireGuardDevice device, RouteNetlink netlink, PodNetworkOptions pods)
     {
@@ -28,6 +28,8 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
         _podOptions = pods;
         _pods = new PodNetwork(pods);
     }
+
+    public bool IsGone => _isGone;
 
     public bool? PodsReady => _podOptions.ConfFolder is null ? null : _pods.IsReady;
 
@@ -58,7 +60,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     internal async Task DeletedAsync()
     {
         await _device.Ended;
-        if (_released)
+        if (_isGone)
         {
             await Task.Delay(Timeout.Infinite);
         }
@@ -111,7 +113,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
             return faults;
         }
 
-        _released = true;
+        _isGone = true;
         faults = _host.Reset(_device.Name);
         _device.Dispose();
         return [.. faults.Select(fault => $"host: {fault}")];
