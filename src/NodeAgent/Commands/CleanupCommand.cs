@@ -4,7 +4,6 @@ using WgMesh.NodeAgent.Cni;
 using WgMesh.NodeAgent.DataPlane;
 using WgMesh.NodeAgent.Handover;
 using WgMesh.NodeAgent.Host;
-using WgMesh.NodeAgent.Identity;
 using WgMesh.NodeAgent.Sync;
 
 namespace WgMesh.NodeAgent.Commands;
@@ -41,8 +40,8 @@ internal static class CleanupCommand
 
     private static int Run(string @interface, string stateFolder, PodNetworkOptions options)
     {
-        PrivateFile.SecureFolder(options.RunFolder);
-        using var alone = AgentLock.TryTake(options.RunFolder)
+        RunFolder.Secure(options.RunFolder);
+        using var alone = AgentLock.TryTake(options.RunFolder, make: true)
             ?? throw new AgentException(
                 $"An agent runs on this node: it holds {Path.Combine(options.RunFolder, AgentLock.FileName)}. End it first (its service, or its pod by "
                 + "uninstalling the chart), and clean up then.");

@@ -39,6 +39,7 @@ internal static class RunCommand
         };
         var state = FolderOptions.State();
         var run = FolderOptions.Run();
+        var pod = FolderOptions.Pod();
         var @interface = InterfaceName.Option();
         var metrics = new Option<IPEndPoint>("--metrics-listen")
         {
@@ -88,7 +89,7 @@ internal static class RunCommand
 
         var command = new Command("run", "Runs the agent of a node until SIGTERM or SIGINT.")
         {
-            node, operators, ca, token, state, run, @interface, metrics, generation, peerSeries, advertise,
+            node, operators, ca, token, state, run, pod, @interface, metrics, generation, peerSeries, advertise,
             cniConf, cniBin, cniPlugins, masquerade, disableOffload,
         };
         command.SetAction((parsed, stop) => AgentProcess.RunAsync(
@@ -112,6 +113,7 @@ internal static class RunCommand
                     RunFolder = parsed.GetRequiredValue(run),
                     Masquerade = parsed.GetValue(masquerade),
                 },
+                PodFolder = parsed.GetValue(pod),
                 DisabledOffloads = parsed.GetValue(disableOffload),
             },
             stop));

@@ -18,7 +18,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     private readonly PodNetworkOptions _podOptions;
     private readonly PodNetwork _pods;
     private readonly HeardEndpoints _heard;
-    private volatile bool _released;
+    private volatile bool _isGone;
 
     private NodeDataPlane(string node, WireGuardDevice device, RouteNetlink netlink, PodNetworkOptions pods)
     {
@@ -30,6 +30,8 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
         _pods = new PodNetwork(pods);
         _heard = new HeardEndpoints(pods.RunFolder);
     }
+
+    public bool IsGone => _isGone;
 
     public bool? PodsReady => _podOptions.ConfFolder is null ? null : _pods.IsReady;
 
@@ -60,7 +62,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     internal async Task DeletedAsync()
     {
         await _device.Ended;
-        if (_released)
+        if (_isGone)
         {
             await Task.Delay(Timeout.Infinite);
         }
@@ -114,7 +116,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
             return faults;
         }
 
-        _released = true;
+        _isGone = true;
         HeardEndpoints.Delete(_podOptions.RunFolder);
         faults = _host.Reset(_device.Name);
         _device.Dispose();
@@ -124,7 +126,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     /// <summary>Ends the device. In a closed mesh interface, routes and blackholes stay, so that it is closed while no agent runs.</summary>
     public void Dispose()
     {
-        if (!_released)
+        if (!_isGone)
         {
             KeepEndpoints();
         }
