@@ -47,7 +47,7 @@ in_ns node1 nft -f - <<<'table inet deaf { chain in { type filter hook input pri
 # node1 has a pod network too, of plugins that nobody calls here
 mkdir "$MESH/net.d" "$MESH/cni-bin"
 for plugin in ptp host-local portmap loopback; do install -m 755 /bin/true "$MESH/cni-bin/$plugin"; done
-start_agent 1 --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin"
+start_agent 1 --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin" --cni-store-dir "$MESH/cni-networks"
 for i in 2 3; do start_agent "$i"; done
 for i in 1 2 3; do wait_for 60 "node$i has its configuration" mesh_ready "$i"; done
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
