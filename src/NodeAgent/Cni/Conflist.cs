@@ -51,6 +51,21 @@ internal static class Conflist
         return ([.. JsonSerializer.SerializeToUtf8Bytes(list, ConflistJson.Default.NetworkList), (byte)'\n'], faults);
     }
 
+    /// <summary>Where a configuration that <see cref="Compose"/> made has pods' addresses from; none of one that somebody changed beyond recognition.</summary>
+    internal static ImmutableArray<Prefix> RangesOf(byte[] content)
+    {
+        try
+        {
+            var plugins = JsonSerializer.Deserialize(content, ConflistJson.Default.NetworkList)?.Plugins ?? [];
+            return [.. plugins.SelectMany(plugin => plugin.Ipam?.Ranges ?? []).SelectMany(ranges => ranges)
+                .Select(range => Prefix.TryParse(range.Subnet, out var prefix) ? prefix : (Prefix?)null).OfType<Prefix>()];
+        }
+        catch (JsonException)
+        {
+            return [];
+        }
+    }
+
     private static bool IsTooSmall(Prefix prefix) => prefix.Length > prefix.Bits - 2;
 }
 
