@@ -11,8 +11,14 @@ internal static class Conflist
     /// <summary>Of the network; host-local keeps its addresses in a folder of this name.</summary>
     internal const string NetworkName = "wgmesh";
 
-    /// <summary>What the configuration calls, and <c>loopback</c>, which runtimes call for every pod.</summary>
-    internal static ImmutableArray<string> Plugins { get; } = ["ptp", "host-local", "portmap", "loopback"];
+    /// <summary>Of the CNI specification.</summary>
+    internal const string SpecVersion = "1.0.0";
+
+    /// <summary>What runtimes call for every pod, in a version of their own.</summary>
+    internal const string Loopback = "loopback";
+
+    /// <summary>What the configuration calls, and <see cref="Loopback"/>.</summary>
+    internal static ImmutableArray<string> Plugins { get; } = ["ptp", "host-local", "portmap", Loopback];
 
     /// <summary>
     /// Each pod is joined to the host by a pair of veth interfaces, has an address of each of the node's families, and sends everything to
@@ -33,7 +39,7 @@ internal static class Conflist
             return (null, faults);
         }
 
-        var list = new NetworkList("1.0.0", NetworkName,
+        var list = new NetworkList(SpecVersion, NetworkName,
         [
             new Plugin("ptp")
             {
