@@ -34,7 +34,11 @@ fires() { firing "$1" | jq -es 'length > 0'; }
 fires_on() { firing "$1" | jq -es --arg instance "$2" 'any(.labels.instance == $instance)'; } # NAME INSTANCE
 silent() { ! fires "$1"; }
 # node1's agent has a pod network too, of plugins that nobody calls here
-start_agents() { start_agent 1 --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin"; start_agent 2; start_agent 3; }
+start_agents() {
+  start_agent 1 --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin" --cni-store-dir "$MESH/cni-networks"
+  start_agent 2
+  start_agent 3
+}
 # a ping that goes on: traffic FROM TO ADDRESS
 traffic() { mesh_start "ping-$1-$2" "$1" ping -n -q -i 0.2 "$3"; }
 

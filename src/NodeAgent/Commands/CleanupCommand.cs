@@ -18,12 +18,13 @@ internal static class CleanupCommand
         var run = FolderOptions.Run();
         var cniConf = FolderOptions.CniConf("Folder in which the container runtime looks for CNI configurations.", "/etc/cni/net.d");
         var cniBin = FolderOptions.CniBin();
+        var cniStore = FolderOptions.CniStore();
         var command = new Command(
             "cleanup",
             "Takes everything of WgMesh off this host: interface, routes, pod network, and what is kept on disk. Only the private key stays: with it "
             + "the node is the same again when an agent is started. Pods that the mesh connected are cut off.")
         {
-            @interface, state, run, cniConf, cniBin,
+            @interface, state, run, cniConf, cniBin, cniStore,
         };
         command.SetAction(parsed => Run(
             parsed.GetRequiredValue(@interface),
@@ -33,6 +34,7 @@ internal static class CleanupCommand
                 ConfFolder = parsed.GetValue(cniConf),
                 BinFolder = parsed.GetRequiredValue(cniBin),
                 RunFolder = parsed.GetRequiredValue(run),
+                StoreFolder = parsed.GetRequiredValue(cniStore),
                 Masquerade = true,
             }));
         return command;
