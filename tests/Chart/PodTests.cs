@@ -100,6 +100,16 @@ public sealed class PodTests : IDisposable
         Assert.DoesNotContain(arguments, argument => argument.Contains("cni", StringComparison.Ordinal) || argument == "--masquerade");
     }
 
+    [Fact]
+    public async Task An_agent_is_as_old_as_its_pod()
+    {
+        var agent = (await Rendered.OfAsync()).Agent;
+        var folder = Assert.Single(agent.Arguments(), argument => argument.StartsWith("--pod-dir=", StringComparison.Ordinal))["--pod-dir=".Length..];
+        var mount = Assert.Single(agent.Container()["volumeMounts"]!.AsArray(), mount => (string)mount!["mountPath"]! == folder);
+        var volume = Assert.Single(agent["volumes"]!.AsArray(), volume => (string)volume!["name"]! == (string)mount!["name"]!);
+        Assert.Equal("{}", volume!["emptyDir"]!.ToJsonString()); // not of memory: a reboot makes no agent newer either
+    }
+
     // two of them share the node's ports for a moment: declared ports would keep the second one off the node
     [Fact]
     public async Task An_agent_declares_no_port_and_its_probe_is_not_answered_by_another()
