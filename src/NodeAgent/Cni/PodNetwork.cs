@@ -28,11 +28,17 @@ internal sealed record PodNetworkOptions
 /// <summary>What the pod network of a node is to be.</summary>
 /// <param name="PodCidrs">Of this node, of one family or both.</param>
 /// <param name="MeshPrefixes">Everything that is reached through the mesh under a pod's own address, the node's own pods included.</param>
+/// <param name="ServiceCidrs">Of the cluster: addresses that are translated on the node before anything leaves it.</param>
 /// <param name="Addresses">The node's own in the mesh, prefixes of full length.</param>
 /// <param name="Interface">The TUN.</param>
 /// <param name="Mtu">Of the TUN, in bytes.</param>
 internal sealed record PodNetworkState(
-    ImmutableArray<Prefix> PodCidrs, ImmutableArray<Prefix> MeshPrefixes, ImmutableArray<Prefix> Addresses, string Interface, int Mtu);
+    ImmutableArray<Prefix> PodCidrs,
+    ImmutableArray<Prefix> MeshPrefixes,
+    ImmutableArray<Prefix> ServiceCidrs,
+    ImmutableArray<Prefix> Addresses,
+    string Interface,
+    int Mtu);
 
 /// <summary>
 /// The node's pod network: the CNI configuration and its plugins, and the masquerading of what leaves the mesh. Works in the calling

@@ -207,7 +207,8 @@ internal sealed class PlanBuilder(ClusterState cluster, Membership membership, M
             (uint)(cluster.Mesh.Mtu ?? 0),
             cluster.Mesh.FailurePolicy == Crds.FailurePolicy.Open ? FailurePolicy.Open : FailurePolicy.Closed,
             cluster.Mesh.Released,
-            PrefixTexts.Of(Prefixes.Minimize(prefixes), earlier?.Settings.MeshCidrs));
+            PrefixTexts.Of(Prefixes.Minimize(prefixes), earlier?.Settings.MeshCidrs),
+            PrefixTexts.Of([.. cluster.Mesh.ServiceCidrs], earlier?.Settings.ServiceCidrs));
 
         bool IsWithin(Prefix prefix)
         {
