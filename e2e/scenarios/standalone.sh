@@ -33,6 +33,7 @@ mesh_start_agent 2
 # before its first configuration an agent knows of nothing to close
 for i in 1 2; do wait_for 60 "node$i has its configuration" mesh_ready "$i"; done
 wait_for 60 "pod1 -> pod2" mesh_ping pod1 10.244.2.10
+wait_for 60 "pod1 -> pod2, IPv6" mesh_ping pod1 fd00:244:2::10
 
 step "Bad manifests are refused with file, object, field and what would be right; the rest stays in force"
 # a key of 31 bytes, a CIDR with host bits, an unknown field, and one that is right
@@ -118,7 +119,9 @@ step "An agent that is killed leaves interface, addresses and routes, and lets n
 host() { in_ns node1 ip -o addr show dev wgmesh0 | sed 's/ *valid_lft.*//'; in_ns node1 ip route show proto 107; in_ns node1 ip -6 route show proto 107; }
 host | sed 's/ linkdown//' >"$MESH/host.before"
 mesh_kill node1 KILL
-mesh_ping pod1 10.244.2.10 >/dev/null && fail "pod1 reaches pod2 without an agent"
+for pod2 in 10.244.2.10 fd00:244:2::10; do
+  mesh_ping pod1 $pod2 >/dev/null && fail "pod1 reaches pod2 ($pod2) without an agent"
+done
 host | sed 's/ linkdown//' | diff "$MESH/host.before" - || fail "the host is not as it was"
 ok "node1 is as the agent left it"
 mesh_start_agent 1
@@ -159,7 +162,9 @@ if mesh_cleanup 1 2>"$MESH/refused"; then fail "cleanup does not mind an agent t
 grep -q 'An agent runs on this node' "$MESH/refused" || fail "cleanup says: $(<"$MESH/refused")"
 ok "cleaning up waits for its end"
 mesh_kill node1 TERM
-mesh_ping pod1 10.244.2.10 >/dev/null && fail "pod1 reaches pod2 without an agent"
+for pod2 in 10.244.2.10 fd00:244:2::10; do
+  mesh_ping pod1 $pod2 >/dev/null && fail "pod1 reaches pod2 ($pod2) without an agent"
+done
 mesh_captured 10
 
 step "Cleaning up leaves a node as it was"

@@ -35,15 +35,21 @@ internal static partial class AtomicFile
     /// <summary>Removes temporary files of this file, which writers that were killed left beside it. No writer may be at work.</summary>
     internal static void RemoveLeftovers(string path)
     {
-        var name = Path.GetFileName(path);
-        foreach (var file in Directory.EnumerateFiles(Path.GetDirectoryName(Path.GetFullPath(path))!, $"{name}.*.new"))
+        var (folder, name) = (Path.GetDirectoryName(Path.GetFullPath(path))!, Path.GetFileName(path));
+        if (!Directory.Exists(folder))
         {
-            if (TemporaryEnding.IsMatch(Path.GetFileName(file.AsSpan())[name.Length..]))
-            {
-                File.Delete(file);
-            }
+            return;
+        }
+
+        foreach (var file in Directory.EnumerateFiles(folder, $"{name}.*.new").Where(file => IsTemporary(Path.GetFileName(file), name)))
+        {
+            File.Delete(file);
         }
     }
+
+    /// <summary>Whether a file name is that of a temporary file of another one.</summary>
+    internal static bool IsTemporary(string name, string of) =>
+        name.StartsWith(of, StringComparison.Ordinal) && TemporaryEnding.IsMatch(name.AsSpan(of.Length));
 
     private static bool Write(string path, ReadOnlySpan<byte> content, UnixFileMode mode, Func<string, bool> putInPlace)
     {

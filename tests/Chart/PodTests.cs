@@ -63,10 +63,10 @@ public sealed class PodTests : IDisposable
     public async Task The_agent_is_root_with_one_capability_unless_it_is_to_be_privileged()
     {
         Assert.Equal(
-            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"],"add":["NET_ADMIN"]}}""",
+            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"],"add":["NET_ADMIN"]},"seLinuxOptions":{"type":"spc_t"}}""",
             (await Rendered.OfAsync()).Agent.Container()["securityContext"]!.ToJsonString());
         Assert.Equal(
-            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"privileged":true}""",
+            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"privileged":true,"seLinuxOptions":{"type":"spc_t"}}""",
             (await Rendered.OfAsync("agent.privileged=true")).Agent.Container()["securityContext"]!.ToJsonString());
     }
 
@@ -100,6 +100,16 @@ public sealed class PodTests : IDisposable
         Assert.DoesNotContain(arguments, argument => argument.Contains("cni", StringComparison.Ordinal) || argument == "--masquerade");
     }
 
+    [Fact]
+    public async Task An_agent_is_as_old_as_its_pod()
+    {
+        var agent = (await Rendered.OfAsync()).Agent;
+        var folder = Assert.Single(agent.Arguments(), argument => argument.StartsWith("--pod-dir=", StringComparison.Ordinal))["--pod-dir=".Length..];
+        var mount = Assert.Single(agent.Container()["volumeMounts"]!.AsArray(), mount => (string)mount!["mountPath"]! == folder);
+        var volume = Assert.Single(agent["volumes"]!.AsArray(), volume => (string)volume!["name"]! == (string)mount!["name"]!);
+        Assert.Equal("{}", volume!["emptyDir"]!.ToJsonString()); // not of memory: a reboot makes no agent newer either
+    }
+
     // two of them share the node's ports for a moment: declared ports would keep the second one off the node
     [Fact]
     public async Task An_agent_declares_no_port_and_its_probe_is_not_answered_by_another()
@@ -112,6 +122,7 @@ public sealed class PodTests : IDisposable
         Assert.Equal(GenerationOf(before), GenerationOf((await Rendered.OfAsync("operator.replicas=3")).Agent));
         Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("image.tag=0.2.0")).Agent));
         Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("agent.peerSeries=1")).Agent));
+        Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("agent.restarted=today")).Agent));
 
         static string GenerationOf(JsonObject pod) => pod.Arguments().Single(argument => argument.StartsWith("--generation=", StringComparison.Ordinal))["--generation=".Length..];
     }

@@ -33,6 +33,8 @@ internal sealed class CoreDataPlane : IDataPlane, IDisposable
 
     public bool? PodsReady => true;
 
+    public bool IsGone => false;
+
     public PublicKey PublicKey => _core.Identity!.PublicKey;
 
     /// <summary>The version of the session with a peer; 0: there is none.</summary>

@@ -4,7 +4,7 @@ using WgMesh.Engine.Routing;
 
 namespace WgMesh.NodeAgent.Cni;
 
-/// <summary>Composes the nftables table that gives packets the node's address where their own would not be answered. Pure.</summary>
+/// <summary>Composes the nftables table that gives packets the node's address where their own would not be answered, and drops what nobody translated. Pure.</summary>
 internal static class MasqueradeRules
 {
     /// <summary>Family and name.</summary>
@@ -25,6 +25,7 @@ internal static class MasqueradeRules
         {
             AppendSet(text, $"pods{suffix}", isIPv6, desired.PodCidrs);
             AppendSet(text, $"own{suffix}", isIPv6, desired.PodCidrs.Concat(desired.Addresses));
+            AppendSet(text, $"services{suffix}", isIPv6, desired.ServiceCidrs);
             // a default route through the mesh makes nothing part of it that leaves by another way
             AppendSet(text, $"mesh{suffix}", isIPv6, desired.MeshPrefixes.Where(p => p.Length > 0));
         }
@@ -47,6 +48,13 @@ internal static class MasqueradeRules
         {
             var multicast = isIPv6 ? "ff00::/8" : "224.0.0.0/4";
             text.Append(CultureInfo.InvariantCulture, $"\t\t{family} saddr @pods{suffix} {family} daddr != @mesh{suffix} {family} daddr != {multicast} masquerade fully-random\n");
+        }
+
+        // after kube-proxy's own (0), which tells pods that a Service has no endpoints
+        text.Append("\t}\n\tchain forward {\n\t\ttype filter hook forward priority 10; policy accept;\n");
+        foreach (var (_, family, _, suffix) in Families)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\t\t{family} saddr @pods{suffix} {family} daddr @services{suffix} drop\n");
         }
 
         return text.Append("\t}\n}\n").ToString();

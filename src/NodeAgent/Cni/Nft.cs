@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 
 namespace WgMesh.NodeAgent.Cni;
 
@@ -10,8 +9,6 @@ namespace WgMesh.NodeAgent.Cni;
 /// <param name="limit">How long it may run; null: half a minute.</param>
 internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
 {
-    private const int MaxOutput = 4 << 20;
-
     // ENOENT: of a table, a set, a chain; or of what the kernel would need a module for
     private const string Missing = "No such file or directory";
 
@@ -21,33 +18,19 @@ internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
     /// <param name="input">Its standard input.</param>
     internal NftResult Run(string input, params string[] arguments)
     {
-        Process process;
         try
         {
-            process = Process.Start(new ProcessStartInfo(program, arguments)
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-                Environment = { ["LC_ALL"] = "C" }, // its words are told from one another
-            })!;
+            var start = new ProcessStartInfo(program, arguments) { Environment = { ["LC_ALL"] = "C" } }; // its words are told from one another
+            var (code, output, error) = Subprocess.Run(start, input, _limit);
+            return code == 0 ? new(NftOutcome.Done, output, "") : new(OutcomeOf(error), "", Explain(error, code));
         }
         catch (Win32Exception)
         {
             return new(NftOutcome.NoProgram, "", "the program nft cannot be run: install the package nftables, or run without --masquerade (cni.masquerade=false)");
         }
-
-        using (process)
+        catch (TimeoutException)
         {
-            var conversation = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError), WriteAsync(process.StandardInput, input));
-            if (!conversation.Wait(_limit) || !process.WaitForExit(_limit))
-            {
-                process.Kill(entireProcessTree: true);
-                return new(NftOutcome.Failed, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {_limit.TotalSeconds:0} s"));
-            }
-
-            var output = conversation.Result;
-            return process.ExitCode == 0 ? new(NftOutcome.Done, output[0], "") : new(OutcomeOf(output[1]), "", Explain(output[1], process.ExitCode));
+            return new(NftOutcome.Failed, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {_limit.TotalSeconds:0} s"));
         }
     }
 
@@ -62,34 +45,6 @@ internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
             : error.Contains("not supported", StringComparison.Ordinal) || error.Contains(Missing, StringComparison.Ordinal) ? ": it takes Linux 5.2 or newer, with nf_tables, NAT and fib"
             : "";
         return $"nft refuses the table {MasqueradeRules.Table} ({said}){hint}";
-    }
-
-    // what is too much is read and forgotten, so that the program comes to its end
-    private static async Task<string> ReadAsync(StreamReader reader)
-    {
-        var text = new StringBuilder();
-        var buffer = new char[4096];
-        for (int count; (count = await reader.ReadAsync(buffer).ConfigureAwait(false)) > 0;)
-        {
-            text.Append(buffer, 0, Math.Min(count, MaxOutput - text.Length));
-        }
-
-        return text.ToString();
-    }
-
-    private static async Task<string> WriteAsync(StreamWriter writer, string input)
-    {
-        try
-        {
-            await writer.WriteAsync(input).ConfigureAwait(false);
-            writer.Close();
-        }
-        catch (IOException)
-        {
-            // it has ended without reading all, and says why itself
-        }
-
-        return "";
     }
 }
 

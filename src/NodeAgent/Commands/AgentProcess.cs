@@ -24,28 +24,37 @@ internal static class AgentProcess
             }));
         var log = loggers.CreateLogger("wgmesh.agent");
         var runFolder = options.Pods.RunFolder;
-        if (!PrivateFile.SecureFolder(runFolder))
+        if (!RunFolder.Secure(runFolder))
         {
             log.ModeRepaired(runFolder, "0700");
         }
 
         // Before all else is opened: of a process that is killed the kernel closes last what was opened first, so whoever gets the lock then
         // finds interface and port free.
-        var tenure = Tenure.TryBegin(runFolder);
+        var start = FirstStart.Of(options.PodFolder, TimeProvider.System);
+        var tenure = Tenure.TryBegin(runFolder, start.Time, make: true);
         try
         {
             using var key = NodeKey.LoadOrCreate(options.StateFolder, log);
             var agent = new ActiveAgent(options, key, loggers, log);
             if (tenure is null)
             {
-                log.AskingForDataPlane();
+                if (start.IsNow)
+                {
+                    log.AskingForDataPlane();
+                }
+                else
+                {
+                    log.WaitingForDataPlane();
+                }
+
                 agent.Rehearse();
             }
 
-            var succession = new Succession(runFolder, TimeProvider.System, log);
-            for (var ask = true; ; ask = false)
+            var succession = new Succession(runFolder, start.Time, TimeProvider.System, log);
+            for (var isNew = start.IsNow; ; isNew = false)
             {
-                tenure ??= await succession.TakeAsync(ask, stop);
+                tenure ??= await succession.TakeAsync(isNew, stop);
                 tenure.LeaveNothing = await agent.RunAsync(tenure.Asked, stop);
                 await tenure.DisposeAsync();
                 tenure = null;

@@ -4,7 +4,6 @@ using WgMesh.NodeAgent.Cni;
 using WgMesh.NodeAgent.DataPlane;
 using WgMesh.NodeAgent.Handover;
 using WgMesh.NodeAgent.Host;
-using WgMesh.NodeAgent.Identity;
 using WgMesh.NodeAgent.Sync;
 
 namespace WgMesh.NodeAgent.Commands;
@@ -19,12 +18,13 @@ internal static class CleanupCommand
         var run = FolderOptions.Run();
         var cniConf = FolderOptions.CniConf("Folder in which the container runtime looks for CNI configurations.", "/etc/cni/net.d");
         var cniBin = FolderOptions.CniBin();
+        var cniStore = FolderOptions.CniStore();
         var command = new Command(
             "cleanup",
             "Takes everything of WgMesh off this host: interface, routes, pod network, and what is kept on disk. Only the private key stays: with it "
             + "the node is the same again when an agent is started. Pods that the mesh connected are cut off.")
         {
-            @interface, state, run, cniConf, cniBin,
+            @interface, state, run, cniConf, cniBin, cniStore,
         };
         command.SetAction(parsed => Run(
             parsed.GetRequiredValue(@interface),
@@ -34,6 +34,7 @@ internal static class CleanupCommand
                 ConfFolder = parsed.GetValue(cniConf),
                 BinFolder = parsed.GetRequiredValue(cniBin),
                 RunFolder = parsed.GetRequiredValue(run),
+                StoreFolder = parsed.GetRequiredValue(cniStore),
                 Masquerade = true,
             }));
         return command;
@@ -41,8 +42,8 @@ internal static class CleanupCommand
 
     private static int Run(string @interface, string stateFolder, PodNetworkOptions options)
     {
-        PrivateFile.SecureFolder(options.RunFolder);
-        using var alone = AgentLock.TryTake(options.RunFolder)
+        RunFolder.Secure(options.RunFolder);
+        using var alone = AgentLock.TryTake(options.RunFolder, make: true)
             ?? throw new AgentException(
                 $"An agent runs on this node: it holds {Path.Combine(options.RunFolder, AgentLock.FileName)}. End it first (its service, or its pod by "
                 + "uninstalling the chart), and clean up then.");

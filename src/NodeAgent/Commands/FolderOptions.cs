@@ -33,7 +33,15 @@ internal static class FolderOptions
         return option;
     }
 
-    internal static Option<string?> CniConf(string description, string? otherwise) => Folder("--cni-conf-dir", description, otherwise);
+    internal static Option<string?> Pod() => Folder<string?>(
+        "--pod-dir",
+        "Folder that lives as long as the agent's pod, to keep in it when that was first started: of two agents of a node the newer one has the "
+        + "tunnels, and a restart makes no agent newer. Default: every start is a first one.",
+        otherwise: null,
+        example: "/var/lib/wgmesh/pod");
+
+    internal static Option<string?> CniConf(string description, string? otherwise) => Folder(
+        "--cni-conf-dir", description, otherwise, example: "/etc/cni/net.d");
 
     internal static Option<string> CniBin() => Folder(
         "--cni-bin-dir", "Folder in which the container runtime looks for CNI plugins; those that are lacking are installed there.", PodDefaults.BinFolder);
@@ -41,7 +49,10 @@ internal static class FolderOptions
     internal static Option<string> CniPlugins() => Folder(
         "--cni-plugins", "Folder with the CNI plugins to install; if there is none, none is installed.", PodDefaults.PluginFolder);
 
-    private static Option<T> Folder<T>(string name, string description, T otherwise)
+    internal static Option<string> CniStore() => Folder(
+        "--cni-store-dir", "Folder in which the CNI plugin host-local keeps the addresses that it has given, a folder per network.", PodDefaults.StoreFolder);
+
+    private static Option<T> Folder<T>(string name, string description, T otherwise, string? example = null)
         where T : class?
     {
         var option = new Option<T>(name) { Description = description, HelpName = "DIR", DefaultValueFactory = _ => otherwise };
@@ -49,7 +60,7 @@ internal static class FolderOptions
         {
             foreach (var token in result.Tokens.Where(token => !Path.IsPathRooted(token.Value)))
             {
-                result.AddError($"{name}: '{token.Value}' is not an absolute path, such as {(object?)otherwise ?? "/etc/cni/net.d"}.");
+                result.AddError($"{name}: '{token.Value}' is not an absolute path, such as {(object?)example ?? otherwise}.");
             }
         });
         return option;

@@ -39,6 +39,7 @@ internal static class RunCommand
         };
         var state = FolderOptions.State();
         var run = FolderOptions.Run();
+        var pod = FolderOptions.Pod();
         var @interface = InterfaceName.Option();
         var metrics = new Option<IPEndPoint>("--metrics-listen")
         {
@@ -80,6 +81,7 @@ internal static class RunCommand
             otherwise: null);
         var cniBin = FolderOptions.CniBin();
         var cniPlugins = FolderOptions.CniPlugins();
+        var cniStore = FolderOptions.CniStore();
         var masquerade = new Option<bool>("--masquerade")
         {
             Description = "Pods reach what is not of the mesh under the node's address. It takes the program nft.",
@@ -88,8 +90,8 @@ internal static class RunCommand
 
         var command = new Command("run", "Runs the agent of a node until SIGTERM or SIGINT.")
         {
-            node, operators, ca, token, state, run, @interface, metrics, generation, peerSeries, advertise,
-            cniConf, cniBin, cniPlugins, masquerade, disableOffload,
+            node, operators, ca, token, state, run, pod, @interface, metrics, generation, peerSeries, advertise,
+            cniConf, cniBin, cniPlugins, cniStore, masquerade, disableOffload,
         };
         command.SetAction((parsed, stop) => AgentProcess.RunAsync(
             new RunOptions
@@ -110,8 +112,10 @@ internal static class RunCommand
                     BinFolder = parsed.GetRequiredValue(cniBin),
                     PluginFolder = parsed.GetRequiredValue(cniPlugins),
                     RunFolder = parsed.GetRequiredValue(run),
+                    StoreFolder = parsed.GetRequiredValue(cniStore),
                     Masquerade = parsed.GetValue(masquerade),
                 },
+                PodFolder = parsed.GetValue(pod),
                 DisabledOffloads = parsed.GetValue(disableOffload),
             },
             stop));

@@ -36,6 +36,9 @@ internal sealed record RunOptions
     /// <summary>The run folder among them, which is there whoever connects the pods.</summary>
     internal required PodNetworkOptions Pods { get; init; }
 
+    /// <summary>Lives as long as the agent's pod; null: there is none.</summary>
+    internal string? PodFolder { get; init; }
+
     /// <summary>Not to be used, though the kernel has them.</summary>
     internal Offloads DisabledOffloads { get; init; }
 }

@@ -9,6 +9,9 @@ internal interface IDataPlane
     /// <summary>Whether pods can be started; null: that is somebody else's.</summary>
     bool? PodsReady { get; }
 
+    /// <summary>Whether the device is gone for good, for a release went past it: it can only be completed.</summary>
+    bool IsGone { get; }
+
     /// <summary>Configuration and statistics of the device.</summary>
     DeviceSnapshot Snapshot();
 
@@ -24,7 +27,7 @@ internal interface IDataPlane
     /// <returns>What could not be done, one sentence each.</returns>
     IReadOnlyList<string> ApplyPods(DesiredState desired);
 
-    /// <summary>Takes everything of the mesh off the node; may be repeated until it is done, and nothing can be applied afterwards.</summary>
+    /// <summary>Takes everything of the mesh off the node; may be repeated until it is done, and given up as long as <see cref="IsGone"/> is false.</summary>
     /// <returns>What could not be done, one sentence each; none: nothing is left.</returns>
     IReadOnlyList<string> Release();
 }

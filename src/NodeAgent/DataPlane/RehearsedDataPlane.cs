@@ -12,6 +12,8 @@ internal sealed class RehearsedDataPlane(string name) : IDataPlane
 {
     public bool? PodsReady => null;
 
+    public bool IsGone => false;
+
     public DeviceSnapshot Snapshot() => new() { Name = name, ListenPort = 0, FirewallMark = 0, Mtu = 0, Peers = [] };
 
     public DeviceError? ApplyDevice(DeviceUpdate update) => null;

@@ -1,4 +1,6 @@
 using Microsoft.Win32.SafeHandles;
+using WgMesh.NodeAgent.Identity;
+using WgMesh.NodeAgent.Interop;
 
 namespace WgMesh.NodeAgent.Handover;
 
@@ -15,27 +17,37 @@ internal sealed class AgentLock : IDisposable
 
     private AgentLock(SafeFileHandle file, string path) => (_file, _path) = (file, path);
 
+    /// <summary>Whether there is one: it is made by the first agent, and goes when the node is released.</summary>
+    internal static bool Exists(string runFolder) => File.Exists(Path.Combine(runFolder, FileName));
+
     /// <summary>Takes it, if nobody has it.</summary>
-    /// <param name="runFolder">Is there.</param>
-    /// <returns>Null: another process has it.</returns>
-    internal static AgentLock? TryTake(string runFolder)
+    /// <param name="runFolder">For the files that agents of one node share.</param>
+    /// <param name="make">Whether it is made, with the folder, if there is none.</param>
+    /// <returns>Null: another process has it, or there is none.</returns>
+    internal static AgentLock? TryTake(string runFolder, bool make)
     {
         var path = Path.Combine(runFolder, FileName);
         try
         {
-            var taken = new AgentLock(File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None), path);
-            if (File.Exists(path))
+            if (make)
+            {
+                Directory.CreateDirectory(runFolder, PrivateFile.FolderMode);
+            }
+
+            var taken = new AgentLock(
+                File.OpenHandle(path, make ? FileMode.OpenOrCreate : FileMode.Open, FileAccess.ReadWrite, FileShare.None), path);
+            if (SysStat.IsAt(taken._file, path))
             {
                 return taken;
             }
 
-            // whoever had it has just deleted it, and a file without a name keeps nobody out
+            // whoever had it has just deleted it, and a file without its name keeps nobody out
             taken.Dispose();
             return null;
         }
-        catch (IOException e) when (e.HResult == Ewouldblock)
+        catch (IOException e) when (e is FileNotFoundException or DirectoryNotFoundException || e.HResult is Ewouldblock or Unistd.Eexist)
         {
-            return null;
+            return null; // EEXIST: of a folder that has just been deleted
         }
     }
 

@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using WgMesh.Engine;
+using WgMesh.NodeAgent.Sync;
 using WgMesh.NodeAgent.Telemetry;
 
 namespace WgMesh.NodeAgent.Identity;
@@ -20,7 +21,7 @@ internal static class NodeKey
     /// <exception cref="AgentException">There is a file, but no key in it: only a person can say whether the node may become another one.</exception>
     internal static SecretKey LoadOrCreate(string stateFolder, ILogger log)
     {
-        if (!PrivateFile.SecureFolder(stateFolder))
+        if (!PrivateFolder.Secure(stateFolder, "--state-dir", FileName, ConfigCache.FileName))
         {
             log.ModeRepaired(stateFolder, "0700");
         }

@@ -6,20 +6,6 @@ internal static class PrivateFile
     internal const UnixFileMode FileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     internal const UnixFileMode FolderMode = FileMode | UnixFileMode.UserExecute;
 
-    /// <summary>Makes the folder if there is none.</summary>
-    /// <returns>False: it was open to others, and is not any more.</returns>
-    /// <exception cref="AgentException">The folder is one that everybody shares, as /tmp is: closing it would break other programs.</exception>
-    internal static bool SecureFolder(string folder)
-    {
-        Directory.CreateDirectory(folder, FolderMode);
-        if (File.GetUnixFileMode(folder).HasFlag(UnixFileMode.StickyBit))
-        {
-            throw new AgentException($"{folder} is shared by everybody (sticky bit). Name a folder of the agent's own, such as {Path.Combine(folder, "wgmesh")}.");
-        }
-
-        return Secure(folder, FolderMode);
-    }
-
     /// <summary>Takes away what others may do with a file.</summary>
     /// <returns>False: it was open to others, and is not any more.</returns>
     internal static bool SecureFile(string path) => Secure(path, FileMode);

@@ -85,7 +85,7 @@ internal sealed class ConfigApplier(
                 .Where(host => !IPAddress.TryParse(host, out _)));
             (_config, _stream, _refusals) = (good, stream, []);
             // what releases the node is nothing to start with
-            _unsaved = stream == 0 || good.Released || _released ? null : config.Clone();
+            _unsaved = stream == 0 || good.Released || _released || dataPlane.IsGone ? null : config.Clone();
             Reconcile();
             // to save, which is not done here: the disk may be slow
             _wake.TrySetResult();
@@ -159,7 +159,8 @@ internal sealed class ConfigApplier(
         }
 
         var start = time.GetTimestamp();
-        if (config.Released || _released)
+        // a release that was given up when the device was gone already is brought to its end all the same: there is no way back
+        if (config.Released || _released || dataPlane.IsGone)
         {
             Release(config, start);
             return;
@@ -171,6 +172,12 @@ internal sealed class ConfigApplier(
             .Select(p => (p.Name, p.Endpoint!.Value.Host, Error: names.Error(p.Endpoint.Value.Host)))
             .Where(p => p.Error is not null)
             .Select(p => $"peer '{p.Name}': endpoint name {p.Host} does not resolve: {p.Error}"));
+        var isTooOpen = desired.IsPartlyOpen && dataPlane.PodsReady is not null;
+        if (isTooOpen)
+        {
+            faults.Add("cni: no pods are connected on this node, since not all of the mesh's prefixes are closed: see settings.mesh_cidrs.");
+        }
+
         var lasting = faults.Count;
 
         // the host first: where it is closed, nothing may leave in the clear while the device is being set up
@@ -178,8 +185,8 @@ internal sealed class ConfigApplier(
         var device = Try("device", () => ApplyDevice(desired) is { } error ? [$"device: {error.Message}"] : []);
         faults.AddRange(device);
 
-        // pods last: once they are started, their packets have to have a way
-        if (faults.Count == lasting)
+        // pods last: once they are started, their packets have to have a way, and no other than this
+        if (!isTooOpen && faults.Count == lasting)
         {
             faults.AddRange(Try("cni", () => dataPlane.ApplyPods(desired)));
         }
@@ -211,7 +218,8 @@ internal sealed class ConfigApplier(
                 log.Released();
             }
         }
-        else if (!config.Released)
+
+        if (_released && !config.Released)
         {
             faults = ["The node was released, and stays so until its agent is started again."];
         }
@@ -342,7 +350,7 @@ internal sealed class ConfigApplier(
         cache.Save(config);
         lock (_lock)
         {
-            if (_released)
+            if (_released || dataPlane.IsGone)
             {
                 cache.Delete(); // meanwhile
             }

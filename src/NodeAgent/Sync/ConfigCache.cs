@@ -20,6 +20,7 @@ internal sealed class ConfigCache(string stateFolder, string node, ILogger log)
     private static readonly JsonParser Parser = new(JsonParser.Settings.Default.WithIgnoreUnknownFields(true));
 
     private readonly string _path = Path.Combine(stateFolder, FileName);
+    private readonly Lock _writing = new();
 
     /// <summary>Reads it.</summary>
     /// <returns>Null if there is none, or none that is of use; the log then says why. Not yet checked field by field.</returns>
@@ -79,7 +80,11 @@ internal sealed class ConfigCache(string stateFolder, string node, ILogger log)
                 json.WriteEndObject();
             }
 
-            PrivateFile.Replace(_path, content.WrittenSpan);
+            lock (_writing)
+            {
+                AtomicFile.RemoveLeftovers(_path);
+                PrivateFile.Replace(_path, content.WrittenSpan);
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -87,9 +92,23 @@ internal sealed class ConfigCache(string stateFolder, string node, ILogger log)
         }
     }
 
-    /// <summary>Deletes it: the next start knows of no mesh.</summary>
-    internal static void Delete(string stateFolder) => File.Delete(Path.Combine(stateFolder, FileName));
+    /// <summary>Deletes it, with what writers that were killed left of it: the next start knows of no mesh.</summary>
+    internal static void Delete(string stateFolder)
+    {
+        var path = Path.Combine(stateFolder, FileName);
+        AtomicFile.RemoveLeftovers(path);
+        if (File.Exists(path))
+        {
+            File.Delete(path);
+        }
+    }
 
     /// <inheritdoc cref="Delete(string)"/>
-    internal void Delete() => Delete(stateFolder);
+    internal void Delete()
+    {
+        lock (_writing)
+        {
+            Delete(stateFolder);
+        }
+    }
 }

@@ -22,6 +22,9 @@ internal sealed record DesiredState
     /// <summary>Prefixes of which nothing leaves the host but through the TUN.</summary>
     internal required ImmutableArray<Prefix> Blackholes { get; init; }
 
+    /// <summary>Whether some of the mesh's prefixes could not be closed: what is for them may leave the host in the clear.</summary>
+    internal required bool IsPartlyOpen { get; init; }
+
     /// <summary>What of the configuration was left out and why, one sentence each.</summary>
     internal required ImmutableArray<string> Errors { get; init; }
 
@@ -48,6 +51,7 @@ internal sealed record DesiredState
             Routes = routes,
             // and what lies outside the mesh's own prefixes, behind external peers: its routes go with the TUN as well
             Blackholes = config.Closed ? [.. mesh, .. routes.Where(route => !mesh.Any(prefix => prefix.Length <= route.Length && prefix.Overlaps(route)))] : [],
+            IsPartlyOpen = config.Closed && mesh.Length < config.MeshCidrs.Length,
             Errors = errors.ToImmutable(),
         };
 

@@ -21,6 +21,15 @@ internal static partial class Log
     [LoggerMessage(6, LogLevel.Information, "The other agent has the data plane now. This one waits, and takes over again if that one ends.")]
     internal static partial void StoodDown(this ILogger log);
 
+    [LoggerMessage(7, LogLevel.Information, "The agent that has the data plane of this node was started later than this one, so it keeps it. This one waits, and takes over if that one ends.")]
+    internal static partial void DataPlaneRefused(this ILogger log);
+
+    [LoggerMessage(8, LogLevel.Warning, "The node was released by the agent that had its data plane. This one stays out of it; started anew, it connects the node again.")]
+    internal static partial void NodeWasReleased(this ILogger log);
+
+    [LoggerMessage(9, LogLevel.Information, "Another agent has the data plane of this node. This one was here before, and waits: it asks in a minute.")]
+    internal static partial void WaitingForDataPlane(this ILogger log);
+
     [LoggerMessage(10, LogLevel.Warning, "{Path} was open to others; its mode is {Mode} now.")]
     internal static partial void ModeRepaired(this ILogger log, string path, string mode);
 

@@ -18,9 +18,13 @@ public sealed class MasqueradeRulesTests
         		type ipv4_addr; flags interval;
         		elements = { 10.244.1.0/24, 10.90.0.1/32 }
         	}
+        	set services4 {
+        		type ipv4_addr; flags interval;
+        		elements = { 10.96.0.0/16 }
+        	}
         	set mesh4 {
         		type ipv4_addr; flags interval;
-        		elements = { 10.244.0.0/16, 10.90.0.0/16, 10.96.0.0/12 }
+        		elements = { 10.244.0.0/16, 10.90.0.0/16, 10.99.0.1/32 }
         	}
         	set pods6 {
         		type ipv6_addr; flags interval;
@@ -29,6 +33,10 @@ public sealed class MasqueradeRulesTests
         	set own6 {
         		type ipv6_addr; flags interval;
         		elements = { fd00:244:1::/64, fd90::1/128 }
+        	}
+        	set services6 {
+        		type ipv6_addr; flags interval;
+        		elements = { fd00:96::/112 }
         	}
         	set mesh6 {
         		type ipv6_addr; flags interval;
@@ -49,6 +57,11 @@ public sealed class MasqueradeRulesTests
         		oifname "wg0" goto into_mesh
         		ip saddr @pods4 ip daddr != @mesh4 ip daddr != 224.0.0.0/4 masquerade fully-random
         		ip6 saddr @pods6 ip6 daddr != @mesh6 ip6 daddr != ff00::/8 masquerade fully-random
+        	}
+        	chain forward {
+        		type filter hook forward priority 10; policy accept;
+        		ip saddr @pods4 ip daddr @services4 drop
+        		ip6 saddr @pods6 ip6 daddr @services6 drop
         	}
         }
 

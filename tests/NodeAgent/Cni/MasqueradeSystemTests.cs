@@ -121,6 +121,33 @@ public sealed class MasqueradeSystemTests : IDisposable
     }
 
     [Theory]
+    [InlineData("ip", "10.244.1.7", "10.96.0.10", "192.0.2.50", "10.244.2.7")]
+    [InlineData("ip6", "fd00:244:1::7", "fd00:96::10", "2001:db8::1:50", "fd00:244:2::7")]
+    public void What_a_pod_sends_to_a_Service_never_leaves_untranslated(string family, string pod, string service, string outside, string remote)
+    {
+        // a network below that takes everything, as the Internet does
+        _node.Ip($"{(family == "ip" ? "-4" : "-6")} route add default via {(family == "ip" ? "192.0.2.2" : "2001:db8::2")}");
+        Addresses(_outside, "eth0", $"{service}/{(family == "ip" ? 32 : 128)}");
+        Assert.Equal(pod, Seen(_pod, pod, _outside, service));
+
+        Apply(Desired);
+        using (var arriving = _outside.Run(() => new UdpClient(new IPEndPoint(IPAddress.Parse(service), Port))))
+        {
+            using var leaving = _pod.Run(() => new UdpClient(new IPEndPoint(IPAddress.Parse(pod), Port)));
+            leaving.Send([1], new IPEndPoint(IPAddress.Parse(service), Port));
+            // what was sent after it is there, and it is not
+            Seen(_pod, pod, _outside, outside, port: Port + 1);
+            Assert.Equal(0, arriving.Available);
+        }
+
+        // as kube-proxy does once it has its rules
+        Nft("add", "table", family, "proxy");
+        Nft("add", "chain", family, "proxy", "services", "{ type nat hook prerouting priority -100; }");
+        Nft("add", "rule", family, "proxy", "services", family, "daddr", service, "dnat", "to", remote);
+        Assert.Equal(pod, Seen(_pod, pod, _remote, remote, by: service, port: Port + 2));
+    }
+
+    [Theory]
     [InlineData("10.99.0.1", "10.244.2.7")]
     [InlineData("fd00:244:99::1", "fd00:244:2::7")]
     public void A_device_behind_this_node_keeps_its_address_on_the_way_through(string device, string remote)
@@ -238,13 +265,13 @@ public sealed class MasqueradeSystemTests : IDisposable
 
     /// <summary>The source that a datagram has where it arrives.</summary>
     /// <param name="by">Where it is sent to, if that is not where it arrives.</param>
-    private static string Seen(NetNamespace from, string source, NetNamespace to, string destination, string? by = null)
+    private static string Seen(NetNamespace from, string source, NetNamespace to, string destination, string? by = null, int port = Port)
     {
         var (sender, receiver) = (IPAddress.Parse(source), IPAddress.Parse(destination));
-        using var arriving = to.Run(() => new UdpClient(new IPEndPoint(receiver, Port)));
-        using var leaving = from.Run(() => new UdpClient(new IPEndPoint(sender, Port)));
+        using var arriving = to.Run(() => new UdpClient(new IPEndPoint(receiver, port)));
+        using var leaving = from.Run(() => new UdpClient(new IPEndPoint(sender, port)));
         arriving.Client.ReceiveTimeout = 60_000;
-        leaving.Send([1], new IPEndPoint(by is null ? receiver : IPAddress.Parse(by), Port));
+        leaving.Send([1], new IPEndPoint(by is null ? receiver : IPAddress.Parse(by), port));
         var seen = new IPEndPoint(IPAddress.Any, 0);
         arriving.Receive(ref seen);
         return seen.Address.ToString();

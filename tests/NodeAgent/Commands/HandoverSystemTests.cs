@@ -71,6 +71,48 @@ public sealed class HandoverSystemTests(ITestOutputHelper output) : IAsyncLifeti
     }
 
     [Fact]
+    public async Task An_older_agent_that_is_started_again_does_not_take_the_data_plane_back()
+    {
+        var (first, _) = await _nodes.ConnectAsync();
+        await Wait.Until(() => _nodes.PingAToB());
+        var second = _nodes.Start("a", "--generation", "2", "--pod-dir", _nodes.Folder.File("new"));
+        await Wait.Until(() => first.Output.Contains("The other agent has the data plane now", StringComparison.Ordinal));
+        await Wait.Until(() => IsReady(_nodes.A, "readyz?generation=2"));
+        Assert.Equal(0, await first.TerminateAsync());
+
+        Directory.CreateDirectory(_nodes.Folder.File("old"));
+        File.WriteAllText(_nodes.Folder.File("old/first-start"), DateTimeOffset.UtcNow.AddHours(-1).ToString("O"));
+        var restarted = _nodes.Start("a", "--generation", "1", "--pod-dir", _nodes.Folder.File("old"));
+        await Wait.Until(() => restarted.Output.Contains("This one was here before, and waits", StringComparison.Ordinal));
+        Assert.True(IsReady(_nodes.A, "readyz?generation=2"));
+        Assert.DoesNotContain("asks for the data plane", second.Output, StringComparison.Ordinal);
+
+        second.Kill();
+        await Wait.Until(() => IsReady(_nodes.A, "readyz?generation=1"));
+        await Wait.Until(() => _nodes.PingAToB());
+    }
+
+    [Fact]
+    public async Task An_agent_that_waits_does_not_put_the_mesh_back_when_the_one_that_released_the_node_ends()
+    {
+        var before = Host();
+        var (first, _) = await _nodes.ConnectAsync();
+        await Wait.Until(() => _nodes.PingAToB());
+        var second = _nodes.Start("a");
+        await Wait.Until(() => first.Output.Contains("The other agent has the data plane now", StringComparison.Ordinal));
+        var stream = await _nodes.Operator.NextStreamAsync();
+        await stream.SendAsync(_nodes.ConfigOf("a", 8).With(c => c.Settings.Released = true));
+        await Wait.Until(() => stream.Reports.Any(report => report.Released));
+
+        Assert.Equal(0, await second.TerminateAsync());
+
+        await Wait.Until(() => first.Output.Contains("stays out of it", StringComparison.Ordinal));
+        Assert.Equal(before, Host());
+        Assert.False(Directory.Exists(_nodes.RunFolder("a")));
+        Assert.Equal(0, await first.TerminateAsync());
+    }
+
+    [Fact]
     public async Task An_agent_that_waits_ends_when_it_is_told_to()
     {
         var (first, _) = await _nodes.ConnectAsync();

@@ -101,6 +101,30 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
     }
 
     [Fact]
+    public void Cleaning_up_what_is_clean_is_done()
+    {
+        _nodes.CleanUp();
+        Assert.False(Directory.Exists(_nodes.RunFolder("a")));
+        Assert.False(Directory.Exists(_nodes.Folder.File("a")));
+    }
+
+    [Theory]
+    [InlineData("--run-dir")]
+    [InlineData("--state-dir")]
+    public async Task A_folder_that_others_use_is_not_closed_to_them(string flag)
+    {
+        var shared = Directory.CreateDirectory(_nodes.Folder.File("shared")).FullName;
+        File.WriteAllText(Path.Combine(shared, "theirs"), "");
+        var mode = File.GetUnixFileMode(shared);
+
+        var a = _nodes.Start("a", flag, shared);
+
+        Assert.Equal(1, await a.ExitAsync());
+        Assert.Contains($"{flag}: {shared} is not the agent's own", a.Output, StringComparison.Ordinal);
+        Assert.Equal(mode, File.GetUnixFileMode(shared));
+    }
+
+    [Fact]
     public async Task With_an_open_policy_what_is_for_the_mesh_takes_the_network_below_once_the_agent_is_gone()
     {
         var (a, _) = await _nodes.ConnectAsync(c => c.Settings.FailurePolicy = Rpc.FailurePolicy.Open);
@@ -183,6 +207,7 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
     [InlineData("--metrics-listen", "192.0.2.77:9586", "--metrics-listen: 192.0.2.77:9586 cannot be listened on")]
     [InlineData("--metrics-listen", "127.0.0.1", "--metrics-listen: '127.0.0.1' is not an address with a port")]
     [InlineData("--cni-conf-dir", "net.d", "--cni-conf-dir: 'net.d' is not an absolute path, such as /etc/cni/net.d.")]
+    [InlineData("--pod-dir", "pod", "--pod-dir: 'pod' is not an absolute path, such as /var/lib/wgmesh/pod.")]
     [InlineData("--peer-series", "-1", "--peer-series: '-1' is not a number of peers")]
     public async Task A_value_that_cannot_be_is_an_error(string option, string value, string said)
     {

@@ -67,8 +67,11 @@ internal sealed class TwoNodes(ITestOutputHelper output) : IAsyncDisposable
     }
 
     /// <summary>Starts an agent on a node; of several on one node each asks the one before it for the data plane.</summary>
+    /// <param name="node">a or b.</param>
+    /// <param name="more">Options; folders in place of its own ones.</param>
     internal RunningProgram Start(string node, params string[] more)
     {
+        string[] folders = ["--state-dir", Folder.File(node), "--run-dir", RunFolder(node)];
         var agent = new RunningProgram(
             node == "a" ? A : B,
             [
@@ -77,8 +80,7 @@ internal sealed class TwoNodes(ITestOutputHelper output) : IAsyncDisposable
                 "--operator", node == "a" ? "https://198.51.100.1:7443" : "https://203.0.113.1:7443",
                 "--ca", Folder.File("ca.pem"),
                 "--token-file", Folder.File("token"),
-                "--state-dir", Folder.File(node),
-                "--run-dir", RunFolder(node),
+                .. folders.Chunk(2).Where(folder => !more.Contains(folder[0])).SelectMany(folder => folder),
                 "--interface", node == "a" ? Interface : Interface + "b",
                 .. more,
             ]);
@@ -91,7 +93,8 @@ internal sealed class TwoNodes(ITestOutputHelper output) : IAsyncDisposable
     /// <summary>Leaves nothing of node a's agent.</summary>
     internal void CleanUp() => A.Exec(
         RunningProgram.Path,
-        "cleanup", "--interface", Interface, "--state-dir", Folder.File("a"), "--run-dir", RunFolder("a"), "--cni-conf-dir", Folder.Path, "--cni-bin-dir", Folder.Path);
+        "cleanup", "--interface", Interface, "--state-dir", Folder.File("a"), "--run-dir", RunFolder("a"), "--cni-conf-dir", Folder.Path, "--cni-bin-dir", Folder.Path,
+        "--cni-store-dir", Folder.File("networks"));
 
     /// <summary>Starts both agents, and has each be the other's peer.</summary>
     internal async Task<(RunningProgram A, RunningProgram B)> ConnectAsync(Action<NodeConfig>? change = null)

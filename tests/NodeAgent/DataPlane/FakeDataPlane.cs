@@ -28,7 +28,9 @@ internal sealed class FakeDataPlane : IDataPlane
     /// <summary>What the next attempts to release the node report.</summary>
     internal string? ReleaseFault { get; set; }
 
-    public bool? PodsReady { get; private set; }
+    public bool? PodsReady { get; internal set; }
+
+    public bool IsGone { get; internal set; }
 
     internal IReadOnlyList<DeviceUpdate> Updates
     {

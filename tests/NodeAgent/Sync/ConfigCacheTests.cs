@@ -97,6 +97,35 @@ public sealed class ConfigCacheTests : IDisposable
         Assert.Equal(5UL, Cache.Load()!.Revision);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_a_killed_writer_left_behind_goes_with_the_next_one(bool isSaved)
+    {
+        // it holds preshared keys
+        System.IO.File.WriteAllText($"{File}.17.0123456789abcdef0123456789abcdef.new", "{");
+        System.IO.File.WriteAllText(_folder.File("config.json.new"), "not ours");
+        if (isSaved)
+        {
+            Cache.Save(Config(1));
+        }
+        else
+        {
+            Cache.Delete();
+        }
+
+        string[] left = [.. isSaved ? [File] : Array.Empty<string>(), _folder.File("config.json.new")];
+        Assert.Equal(left, Directory.GetFiles(_folder.Path).Order());
+    }
+
+    [Fact]
+    public void Deleting_what_is_not_there_is_done()
+    {
+        ConfigCache.Delete(_folder.Path);
+        ConfigCache.Delete(_folder.File("none"));
+        Assert.False(Directory.Exists(_folder.File("none")));
+    }
+
     [Fact]
     public void A_disk_that_refuses_costs_the_cache_and_not_the_agent()
     {

@@ -106,6 +106,53 @@ public sealed class ReleaseTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_release_that_is_given_up_leaves_the_mesh_as_it_was()
+    {
+        _plane.ReleaseFault = "cni: /etc/cni/net.d is read-only";
+        _applier.Apply(Released(8), stream: 1);
+
+        _applier.Apply(Config(9, Node("b")), stream: 1);
+
+        Assert.Equal((false, true, 9UL), (_status.Current.Released, _status.Current.Active, _status.Current.Applied!.Revision));
+        Assert.Empty(_status.Current.Errors);
+        Assert.Single(_plane.PeerNames);
+        await Wait.Until(() => IsCached);
+    }
+
+    [Fact]
+    public async Task A_release_that_is_given_up_too_late_is_brought_to_its_end()
+    {
+        _plane.ReleaseFault = "host: the interface cannot be deleted";
+        _plane.IsGone = true;
+        _applier.Apply(Released(8), stream: 1);
+
+        _applier.Apply(Config(9, Node("b")), stream: 1);
+        Assert.DoesNotContain("host", _plane.Order);
+        Assert.Equal(_plane.ReleaseFault, Assert.Single(_status.Current.Errors));
+
+        _plane.ReleaseFault = null;
+        await Wait.Until(() => _status.Current.Released, () => _time.Advance(TimeSpan.FromSeconds(1)));
+        Assert.Contains("until its agent is started again", Assert.Single(_status.Current.Errors), StringComparison.Ordinal);
+        Assert.False(IsCached);
+    }
+
+    [Fact]
+    public void Pods_are_not_started_where_a_prefix_of_the_mesh_cannot_be_closed()
+    {
+        _plane.PodsReady = false;
+        var config = Config(7, Node("b"));
+        config.Settings.MeshCidrs.Add("192.0.2.0/24");
+
+        _applier.Apply(config, stream: 1);
+
+        Assert.DoesNotContain("pods", _plane.Order);
+        Assert.Contains(_status.Current.Errors, error => error.Contains("192.0.2.0/24 is not closed", StringComparison.Ordinal));
+        Assert.Contains(_status.Current.Errors, error => error.StartsWith("cni: no pods are connected", StringComparison.Ordinal));
+        Assert.False(_status.Current.PodsReady);
+        Assert.Equal(7UL, _status.Current.Applied!.Revision);
+    }
+
+    [Fact]
     public async Task What_failed_with_the_pods_is_told_and_tried_again()
     {
         _plane.PodsFault = "cni: /etc/cni/net.d is read-only";
