@@ -23,7 +23,8 @@ ingredients() {
 out=$cache/$(ingredients | sha256sum | cut -c1-16)
 
 work=''
-image() { buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"; }
+# in a process namespace: a build leaves compilers running that wait for more to do
+image() { unshare --pid --fork --mount-proc --kill-child buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"; }
 
 # a root file system with folders as distributions have them, and a user for programs that need no rights: root_of FOLDER
 root_of() {
@@ -107,20 +108,11 @@ pod_images() {
   image_of tools:1 "$root" --env PATH=/bin --cmd '["httpd", "-f", "-p", "8080", "-h", "/www"]'
 }
 
-# what a build leaves running inside of its file systems, such as a compiler that waits for more to do, and these
-clean_up() {
-  local process
-  for process in /proc/[0-9]*; do
-    [[ $(readlink "$process/root") == "$work"/* ]] && kill -KILL "${process#/proc/}"
-  done 2>/dev/null
-  rm -rf "$work"
-}
-
 # ended by the first command that fails; what that said is shown then
 build() {
   work=$(mktemp -d "$cache/.work.XXXXXX")
   log=$work/log
-  trap 'status=$?; ((status)) && tail -40 "$log" >&2; clean_up; exit "$status"' EXIT
+  trap 'status=$?; ((status)) && tail -40 "$log" >&2; rm -rf "$work"; exit "$status"' EXIT
   local packages=${NUGET_PACKAGES:-$HOME/.nuget/packages} name
   for name in Operator NodeAgent Cli; do dotnet restore "src/$name" --locked-mode >"$log" 2>&1; done
   base_images >"$log" 2>&1
