@@ -14,6 +14,7 @@ for folder in etc opt var; do mount --rbind "$home/$folder" "/$folder"; done
 mount --make-shared /var # volumes that are mounted for a container are seen in others
 mount -t tmpfs -o mode=755 none /run
 mkdir -p /run/lock /run/netns
+mount -t tmpfs -o mode=755 none /etc/cni/net.d # so that it can become read-only beneath containers that have it
 
 containerd --config /etc/containerd/config.toml >/var/log/containerd.log 2>&1 &
 until ctr version >/dev/null 2>&1; do sleep 0.1; done
