@@ -107,21 +107,20 @@ pod_images() {
   image_of tools:1 "$root" --env PATH=/bin --cmd '["httpd", "-f", "-p", "8080", "-h", "/www"]'
 }
 
+# ended by the first command that fails; what that said is shown then
 build() {
-  # shellcheck disable=SC2064 # this folder
-  work=$(mktemp -d "$cache/.work.XXXXXX") && trap "rm -rf '$work'" EXIT
-  local log=$work/log packages name
-  packages=${NUGET_PACKAGES:-$HOME/.nuget/packages}
-  for name in Operator NodeAgent Cli; do
-    dotnet restore "src/$name" --locked-mode >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-  done
-  { base_images && pod_images; } >"$log" 2>&1 || { tail -20 "$log" >&2; exit 1; }
+  work=$(mktemp -d "$cache/.work.XXXXXX")
+  log=$work/log
+  trap 'status=$?; ((status)) && tail -40 "$log" >&2; rm -rf "$work"; exit "$status"' EXIT
+  local packages=${NUGET_PACKAGES:-$HOME/.nuget/packages} name
+  for name in Operator NodeAgent Cli; do dotnet restore "src/$name" --locked-mode >"$log" 2>&1; done
+  base_images >"$log" 2>&1
+  pod_images >"$log" 2>&1
   image build --isolation chroot --layers=false --build-arg SDK_IMAGE=localhost/wgmesh-sdk --build-arg RUNTIME_IMAGE=localhost/wgmesh-runtime \
-    --build-arg VERSION="$version" --volume "$dotnet:$dotnet:ro" --volume "$packages:/packages:ro" --tag "localhost/wgmesh:$version" . >"$log" 2>&1 ||
-    { tail -40 "$log" >&2; exit 1; }
+    --build-arg VERSION="$version" --volume "$dotnet:$dotnet:ro" --volume "$packages:/packages:ro" --tag "localhost/wgmesh:$version" . >"$log" 2>&1
   mkdir "$work/out"
   for name in "wgmesh:$version" pause:1 tools:1; do
-    image push --quiet "localhost/$name" "docker-archive:$work/out/${name%:*}.tar:localhost/$name" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+    image push --quiet "localhost/$name" "docker-archive:$work/out/${name%:*}.tar:localhost/$name" >"$log" 2>&1
   done
   mv "$work/out" "$out"
 }
@@ -130,7 +129,8 @@ mkdir -p "$cache"
 if [[ ! -d $out ]]; then
   exec 9>"$cache/lock"
   flock 9 # another checkout may be building; then there is nothing left to do
-  [[ -d $out ]] || (build)
+  # without the lock's descriptor: a build server that stays behind would keep it
+  [[ -d $out ]] || (build) 9>&-
   exec 9>&-
   # of builds that nobody has asked for in two days nothing is kept
   find "$cache" -mindepth 1 -maxdepth 1 -type d -mtime +2 -exec rm -rf {} +

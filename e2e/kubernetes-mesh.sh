@@ -77,7 +77,8 @@ kubernetes_mesh_impostor() {
   refused() { in_ns node3 curl -s -m 30 http://127.0.0.1:9590/readyz | grep -iE 'permissiondenied|permission_denied|token is for'; }
   wait_for 60 "with the token of node3 nobody is node1" refused
   mesh_kill impostor KILL
-  in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh1 --state-dir "$MESH/impostor" --run-dir "$MESH/run/impostor" --cni-conf-dir "$MESH/net.d"
+  in_ns node3 "$BIN/wgmesh-agent" cleanup --interface wgmesh1 --state-dir "$MESH/impostor" --run-dir "$MESH/run/impostor" \
+    --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin" --cni-store-dir "$MESH/cni-networks"
 }
 
 leader() { local holder; holder=$(kubectl -n wgmesh get lease wgmesh-operator -o 'jsonpath={.spec.holderIdentity}'); echo "${holder%%_*}"; }

@@ -92,7 +92,7 @@ mesh_capture() {
 
 # ends the capture and says what is in it; fails if packets of pods crossed in plain: mesh_captured LEAST-TUNNEL-DATAGRAMS
 mesh_captured() {
-  local tunnel in_plain filter="net 10.244.0.0/16 or net fd00:244::/32 or net 10.98.0.0/16 or net 10.99.0.0/16"
+  local tunnel in_plain filter="net 10.244.0.0/16 or net fd00:244::/32 or net 10.98.0.0/16 or net 10.99.0.0/16 or net 10.90.0.0/16 or net fd90:90::/64"
   mesh_kill capture INT
   tunnel=$(tcpdump -n -r "$MESH/underlay.pcap" "udp port 51820" 2>/dev/null | wc -l)
   in_plain=$(tcpdump -n -r "$MESH/underlay.pcap" "$filter" 2>/dev/null | wc -l)

@@ -78,7 +78,7 @@ mesh_start_agent() { # N [NAME OPTIONS...]: with a name of its own beside the on
 
 mesh_cleanup() { # N
   in_ns "node$1" "$BIN/wgmesh-agent" cleanup --interface wgmesh0 --state-dir "$MESH/node$1" --run-dir "$MESH/run/node$1" \
-    --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin"
+    --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin" --cni-store-dir "$MESH/cni-networks"
 }
 
 mesh_cli() { in_ns net "$BIN/kubectl-wgmesh" "$@" --operator "https://$mesh_operator" --ca "$MESH/operator/ca.crt" --token-file "$MESH/tokens/tools"; }

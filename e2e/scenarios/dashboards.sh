@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Dashboards and alerts on a real Prometheus that scrapes a running mesh: three nodes, two operators on a Kubernetes API. Every query of every
-# panel answers with numbers, every metric that an alert asks for is there, and a link that is cut makes its alert fire, and resolve.
+# panel answers with numbers, every metric that an alert asks for is there, a link that is cut makes its alert fire, and what the runbook says
+# (docs/operations.md) makes this and others resolve.
 # usage: dashboards.sh [--keep]      --keep leaves it running; ./demo.sh --down takes that down
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -32,6 +33,12 @@ firing() { prometheus alerts | jq -c --arg name "$1" '.data.alerts[] | select(.s
 fires() { firing "$1" | jq -es 'length > 0'; }
 fires_on() { firing "$1" | jq -es --arg instance "$2" 'any(.labels.instance == $instance)'; } # NAME INSTANCE
 silent() { ! fires "$1"; }
+# node1's agent has a pod network too, of plugins that nobody calls here
+start_agents() {
+  start_agent 1 --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin" --cni-store-dir "$MESH/cni-networks"
+  start_agent 2
+  start_agent 3
+}
 # a ping that goes on: traffic FROM TO ADDRESS
 traffic() { mesh_start "ping-$1-$2" "$1" ping -n -q -i 0.2 "$3"; }
 
@@ -44,11 +51,9 @@ kubernetes_mesh_operators
 for i in 1 2 3; do pod_token "$i"; done
 # node1 makes its handshakes itself, since it hears no calls (messages of type 1)
 in_ns node1 nft -f - <<<'table inet deaf { chain in { type filter hook input priority 0; udp dport 51820 @th,64,8 1 drop; }; }'
-# node1 has a pod network too, of plugins that nobody calls here
 mkdir "$MESH/net.d" "$MESH/cni-bin"
 for plugin in ptp host-local portmap loopback; do install -m 755 /bin/true "$MESH/cni-bin/$plugin"; done
-start_agent 1 --cni-conf-dir "$MESH/net.d" --cni-bin-dir "$MESH/cni-bin"
-for i in 2 3; do start_agent "$i"; done
+start_agents
 for i in 1 2 3; do wait_for 60 "node$i has its configuration" mesh_ready "$i"; done
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
 
@@ -175,5 +180,30 @@ ok "every metric that they ask for"
 step "The link is whole again"
 in_ns node1 nft delete table inet cut
 wait_for 120 "WgMeshLinkDown resolves" silent WgMeshLinkDown
+
+step "What the runbook says ends what else fires"
+settings() { kubectl patch wgm default --type merge -p "{\"spec\":{$1}}" >/dev/null; } # FIELDS
+settings '"failurePolicy":"Open"'
+wait_for 60 "WgMeshPolicyOpen fires" fires WgMeshPolicyOpen
+settings '"failurePolicy":"Closed"'
+wait_for 60 "WgMeshPolicyOpen resolves" silent WgMeshPolicyOpen
+echo '{"cniVersion": "1.0.0", "name": "other", "plugins": [{"type": "bridge"}]}' >"$MESH/net.d/05-other.conflist"
+for alert in WgMeshNodeFaults WgMeshCniNotReady; do wait_for 120 "$alert fires on node1" fires_on "$alert" node1; done
+note "$(condition wgp node1 Ready message)"
+rm "$MESH/net.d/05-other.conflist"
+for alert in WgMeshNodeFaults WgMeshCniNotReady; do wait_for 120 "$alert resolves" silent "$alert"; done
+key=$(field wgp node3 '{.spec.publicKey}')
+rm "$MESH/node3/private.key"
+mesh_kill node3 TERM
+start_agent 3
+another_key() { [[ $(field wgp node3 '{.spec.publicKey}') != "$key" ]] && ready node3 && mesh_ping pod1 10.244.3.10; }
+wait_for 120 "node3 has another key, and the others know it" another_key
+settings '"released":true'
+wait_for 60 "WgMeshReleased fires" fires WgMeshReleased
+settings '"released":false'
+for i in 1 2 3; do mesh_kill "node$i" TERM; done
+start_agents
+wait_for 60 "WgMeshReleased resolves" silent WgMeshReleased
+for i in 2 3; do wait_for 60 "pod1 -> pod$i" mesh_ping pod1 "10.244.$i.10"; done
 note "alerts that fired meanwhile: $(prometheus query --data-urlencode 'query=count by (alertname) (last_over_time(ALERTS{alertstate="firing"}[1h]))' | jq -r '[.data.result[].metric.alertname] | join(", ")')"
 printf '\n%sall of it holds%s\n' "$green" "$plain"

@@ -19,7 +19,8 @@ public sealed class InstallTests(KubernetesServer server) : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        await Helm.RunAsync(server, "uninstall", "wgmesh", "--namespace", Space, "--no-hooks", "--ignore-not-found");
+        foreach (var release in (string[])["wgmesh", "another"])
+            await Helm.RunAsync(server, "uninstall", release, "--namespace", Space, "--no-hooks", "--ignore-not-found");
         foreach (var path in (string[])[Definitions, Jobs, "/api/v1/namespaces/" + Space + "/serviceaccounts", "/api/v1/namespaces/" + Space + "/pods"])
             await server.SendAsync(HttpMethod.Delete, path);
         foreach (var kind in (string[])["clusterroles", "clusterrolebindings"])
@@ -114,13 +115,11 @@ public sealed class InstallTests(KubernetesServer server) : IAsyncLifetime
     public async Task Nothing_is_deleted_before_the_nodes_were_released()
     {
         await InstallAsync();
-        var uninstalling = HelmAsync("uninstall", "wgmesh");
-        await UntilAsync("the job to be there", async () => await server.FindAsync($"{Jobs}/wgmesh-uninstall") is not null);
-        Assert.NotNull(await server.FindAsync(Daemons));
-        Assert.NotNull(await server.FindAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles/wgmesh-uninstall"));
-
-        await EndJobAsync("Complete");
-        await uninstalling;
+        await UninstallAsync(async () =>
+        {
+            Assert.NotNull(await server.FindAsync(Daemons));
+            Assert.NotNull(await server.FindAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles/wgmesh-uninstall"));
+        });
         await AssertGoneAsync();
         Assert.Null(await server.FindAsync($"{Jobs}/wgmesh-uninstall"));
         Assert.Null(await server.FindAsync("/apis/rbac.authorization.k8s.io/v1/clusterroles/wgmesh-uninstall"));
@@ -154,18 +153,24 @@ public sealed class InstallTests(KubernetesServer server) : IAsyncLifetime
         var config = Path.Combine(server.Folder, $"proxy-{proxy.Port}.conf");
         await File.WriteAllTextAsync(
             config, (await File.ReadAllTextAsync(server.KubeconfigPath)).Replace($"{server.Url.Port}", $"{proxy.Port}", StringComparison.Ordinal));
-        var running = Helm.RunAsync(
+        // agents come after service accounts, and before operators
+        proxy.IsOver = async () => what == "install"
+            ? await server.FindAsync($"/api/v1/namespaces/{Space}/serviceaccounts/wgmesh-agent") is not null
+            : !(await AgentArgumentsAsync()).Contains("--masquerade");
+        var (code, _, error) = await Helm.RunAsync(
             null, "--kubeconfig", config, what, "wgmesh", Helm.Chart, "--create-namespace", "--namespace", Space, "--set", "cni.mode=none");
-        var release = $"/api/v1/namespaces/{Space}/secrets/sh.helm.release.v1.wgmesh.v{(what == "upgrade" ? 2 : 1)}";
-        await UntilAsync("the release to be begun", async () => await server.FindAsync(release) is not null);
-        proxy.IsRefusing = true;
-        proxy.DropConnections();
-        var (code, _, error) = await running;
         Assert.NotEqual(0, code);
         Assert.Contains("127.0.0.1", error, StringComparison.Ordinal);
+        Assert.Equal(what == "upgrade", await server.FindAsync(Daemons) is not null);
+        (code, _, error) = await Helm.RunAsync(server, "upgrade", "--install", "wgmesh", Helm.Chart, "--namespace", Space);
+        Assert.NotEqual(0, code);
+        Assert.Contains("another operation (install/upgrade/rollback) is in progress", error, StringComparison.Ordinal);
 
         // as docs/install.md has it
-        await HelmAsync(what == "install" ? ["uninstall", "wgmesh", "--no-hooks"] : ["rollback", "wgmesh"]);
+        if (what == "install")
+            await UninstallAsync();
+        else
+            await HelmAsync("rollback", "wgmesh");
         await HelmAsync(what, "wgmesh", Helm.Chart, "--set", "cni.mode=none");
         Assert.DoesNotContain("--masquerade", await AgentArgumentsAsync());
     }
@@ -187,6 +192,7 @@ public sealed class InstallTests(KubernetesServer server) : IAsyncLifetime
     [InlineData("UNENCRYPTED", "mesh.spec.failurePolicy=Open")]
     [InlineData("mesh.spec does not name podCIDRs and serviceCIDRs")]
     [InlineData("as the network of its pods")]
+    [InlineData("on a cluster of one: operator.replicas=1")]
     [InlineData("kubectl apply -f -")]
     [InlineData("your peers with them")]
     public async Task What_to_do_next_is_said(string expected, params string[] values) =>
@@ -196,6 +202,18 @@ public sealed class InstallTests(KubernetesServer server) : IAsyncLifetime
         ["install", "wgmesh", Helm.Chart, "--create-namespace", .. values.SelectMany(value => (string[])["--set", value])]);
 
     private Task<string> HelmAsync(params string[] arguments) => Helm.SucceedAsync(server, [.. arguments, "--namespace", Space]);
+
+    /// <summary>With its Job, which does well.</summary>
+    /// <param name="meanwhile">While that runs.</param>
+    private async Task UninstallAsync(Func<Task>? meanwhile = null)
+    {
+        var uninstalling = HelmAsync("uninstall", "wgmesh");
+        await UntilAsync("the job to be there", async () => await server.FindAsync($"{Jobs}/wgmesh-uninstall") is not null);
+        if (meanwhile is not null)
+            await meanwhile();
+        await EndJobAsync("Complete");
+        await uninstalling;
+    }
 
     private async Task<string[]> AgentArgumentsAsync() =>
         [.. (await server.FindAsync(Daemons))!["spec"]!["template"]!["spec"]!["containers"]![0]!["args"]!.AsArray().Select(argument => (string)argument!)];

@@ -74,6 +74,8 @@ public sealed class MonitoringTests : IDisposable
             Assert.True(JsonNode.DeepEquals(rendered[kind, name]["spec"]!["selector"], monitor["selector"]));
             var endpoint = monitor["podMetricsEndpoints"]![0]!;
             Assert.Equal(("15s", "/metrics"), ((string)endpoint["interval"]!, (string)endpoint["path"]!));
+            Assert.Null(monitor["jobLabel"]);
+            Assert.Equal(name, (string)endpoint["relabelings"]!.AsArray().Single(rule => (string)rule!["targetLabel"]! == "job")!["replacement"]!);
             Assert.Equal(
                 [$"$1:{port}", $"[$1]:{port}"],
                 endpoint["relabelings"]!.AsArray().Where(rule => (string)rule!["targetLabel"]! == "__address__").Select(rule => (string)rule!["replacement"]!));

@@ -11,7 +11,7 @@ public sealed class ObjectTests
     [
         "ClusterRole/wgmesh-operator", "ClusterRole/wgmesh-tool", "ClusterRole/wgmesh-uninstall", "ClusterRoleBinding/wgmesh-operator",
         "ClusterRoleBinding/wgmesh-test", "ClusterRoleBinding/wgmesh-uninstall", "DaemonSet/wgmesh-agent", "Deployment/wgmesh-operator",
-        "Job/wgmesh-uninstall", "Pod/wgmesh-test", "PodDisruptionBudget/wgmesh-operator", "Role/wgmesh-operator", "RoleBinding/wgmesh-operator",
+        "Job/wgmesh-uninstall", "Pod/wgmesh-test", "PodDisruptionBudget/wgmesh-operator", "ResourceQuota/wgmesh-critical", "Role/wgmesh-operator", "RoleBinding/wgmesh-operator",
         "Service/wgmesh-operator", "ServiceAccount/wgmesh-agent", "ServiceAccount/wgmesh-operator", "ServiceAccount/wgmesh-test",
         "ServiceAccount/wgmesh-uninstall",
     ];

@@ -63,10 +63,10 @@ public sealed class PodTests : IDisposable
     public async Task The_agent_is_root_with_one_capability_unless_it_is_to_be_privileged()
     {
         Assert.Equal(
-            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"],"add":["NET_ADMIN"]}}""",
+            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"],"add":["NET_ADMIN"]},"seLinuxOptions":{"type":"spc_t"}}""",
             (await Rendered.OfAsync()).Agent.Container()["securityContext"]!.ToJsonString());
         Assert.Equal(
-            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"privileged":true}""",
+            """{"runAsUser":0,"runAsGroup":0,"readOnlyRootFilesystem":true,"privileged":true,"seLinuxOptions":{"type":"spc_t"}}""",
             (await Rendered.OfAsync("agent.privileged=true")).Agent.Container()["securityContext"]!.ToJsonString());
     }
 
@@ -122,21 +122,26 @@ public sealed class PodTests : IDisposable
         Assert.Equal(GenerationOf(before), GenerationOf((await Rendered.OfAsync("operator.replicas=3")).Agent));
         Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("image.tag=0.2.0")).Agent));
         Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("agent.peerSeries=1")).Agent));
+        Assert.NotEqual(GenerationOf(before), GenerationOf((await Rendered.OfAsync("agent.restarted=today")).Agent));
 
         static string GenerationOf(JsonObject pod) => pod.Arguments().Single(argument => argument.StartsWith("--generation=", StringComparison.Ordinal))["--generation=".Length..];
     }
 
     [Theory]
-    [InlineData("0.0.0.0", null, "0.0.0.0:9586")]
-    [InlineData("::", null, "[::]:9586")]
-    [InlineData("127.0.0.1", "127.0.0.1", "127.0.0.1:9586")]
-    [InlineData("fd00::7", "fd00::7", "[fd00::7]:9586")]
-    public async Task Kubelet_asks_where_the_program_listens(string address, string? host, string listen)
+    [InlineData(null, "$(HOST_IP)")]
+    [InlineData(null, "[$(HOST_IP)]", "operator.service.ipFamily=IPv6")]
+    [InlineData(null, "0.0.0.0", "metrics.address=0.0.0.0")]
+    [InlineData(null, "[::]", "metrics.address=::")]
+    [InlineData("127.0.0.1", "127.0.0.1", "metrics.address=127.0.0.1")]
+    [InlineData("fd00::7", "[fd00::7]", "metrics.address=fd00::7")]
+    public async Task Kubelet_asks_where_the_program_listens_which_is_the_node_s_own_address_alone_by_default(string? host, string listen, params string[] values)
     {
-        var rendered = await Rendered.OfAsync($"metrics.address={address}");
-        Assert.Contains($"--metrics-listen={listen}", rendered.Agent.Arguments());
+        var rendered = await Rendered.OfAsync(values);
+        Assert.Contains($"--metrics-listen={listen}:9586", rendered.Agent.Arguments());
+        Assert.Contains($"--metrics-listen={listen}:9585", rendered.Operator.Arguments());
         foreach (var container in (JsonObject[])[rendered.Agent.Container(), rendered.Operator.Container()])
         {
+            Assert.Equal("status.hostIP", (string?)container["env"]!.AsArray().Single(variable => (string)variable!["name"]! == "HOST_IP")!["valueFrom"]!["fieldRef"]!["fieldPath"]);
             Assert.All(
                 (string[])["startupProbe", "livenessProbe", "readinessProbe"],
                 probe => Assert.Equal(host, (string?)container[probe]!["httpGet"]!["host"]));

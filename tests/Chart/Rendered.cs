@@ -17,8 +17,8 @@ internal sealed class Rendered
     public static IReadOnlyDictionary<string, string[]> Combinations { get; } = new Dictionary<string, string[]>
     {
         ["defaults"] = [],
-        ["another CNI"] = ["cni.mode=none", "agent.updatesAtOnce=10%"],
-        ["IPv6"] = ["operator.service.ipFamily=IPv6", "metrics.address=::", "agent.advertiseEndpoints={[$(HOST_IP)]:51820}", "mesh.spec.podCIDRs={fd00:244::/48}"],
+        ["another CNI"] = ["cni.mode=none", "agent.updatesAtOnce=10%", "metrics.address=0.0.0.0"],
+        ["IPv6"] = ["operator.service.ipFamily=IPv6", "agent.advertiseEndpoints={[$(HOST_IP)]:51820}", "mesh.spec.podCIDRs={fd00:244::/48}"],
         ["nothing optional"] = ["mesh.create=false", "crds.install=false", "cni.masquerade=false", "operator.replicas=1", "agent.peerSeries=0", "metrics.address=127.0.0.1"],
         ["everything"] =
         [

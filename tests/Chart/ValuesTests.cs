@@ -49,6 +49,35 @@ public sealed class ValuesTests
         static int Depth(string line) => line.Length - line.TrimStart().Length;
     }
 
+    // as somebody leaves it who writes "spec:" and puts a # before all that is below
+    [Fact]
+    [Trait("needs", "system")]
+    public async Task What_is_left_empty_is_refused_by_name_or_is_nothing()
+    {
+        var values = ManifestFile.Parse("values.yaml", ValuesText).Manifests.Single().Content;
+        foreach (var (path, isEmptyByDefault) in Paths(values, "").Append(("mesh.spec.failurePolicy", false)))
+        {
+            var (code, _, error) = await Helm.RunAsync(null, "template", "wgmesh", Helm.Chart, "--set", path + "=null");
+            var name = path[(path.LastIndexOf('.') + 1)..];
+            if (isEmptyByDefault)
+                Assert.True(code == 0, $"{path}: {error}");
+            else if (code != 0)
+                Assert.True(error.Contains($"missing property '{name}'", StringComparison.Ordinal) || error.Contains($"/{name}': got null", StringComparison.Ordinal), $"{path}: {error}");
+            else
+                Assert.Contains(path.Split('.'), part => part is "resources" or "labels");
+        }
+
+        static IEnumerable<(string Path, bool IsEmptyByDefault)> Paths(JsonObject section, string prefix) => section.SelectMany(value =>
+            ((string, bool)[])[(prefix + value.Key, value.Value!.ToJsonString() is "{}" or "[]" or "\"\"")])
+            .Concat(section.SelectMany(value => value.Value is JsonObject inner ? Paths(inner, $"{prefix}{value.Key}.") : []));
+    }
+
+    [Theory]
+    [Trait("needs", "system")]
+    [InlineData("/etc/cni/net.d")]
+    [InlineData("/var/..data/.cni/a..b")]
+    public async Task A_folder_may_have_dots(string folder) => await Rendered.OfAsync($"cni.confDir={folder}");
+
     [Fact]
     public void The_settings_of_the_mesh_are_what_the_definition_takes()
     {
@@ -101,6 +130,10 @@ public sealed class ValuesTests
     [InlineData("agent.resources.limits.memory=much", "at '/agent/resources/limits/memory'")]
     [InlineData("cni.mode=bridge", "at '/cni/mode': value must be one of 'ptp', 'none'")]
     [InlineData("cni.confDir=etc/cni", "at '/cni/confDir': 'etc/cni' does not match pattern")]
+    [InlineData("cni.confDir=/etc/cni/../net.d", "at '/cni/confDir': '/etc/cni/../net.d' does not match pattern")]
+    [InlineData("cni.binDir=/opt/cni/..", "at '/cni/binDir': '/opt/cni/..' does not match pattern")]
+    [InlineData("operator.service=null", "at '/operator': missing property 'service'")]
+    [InlineData("crds.keep=null", "at '/crds': missing property 'keep'")]
     [InlineData("mesh.spec.failurePolicy=open", "at '/mesh/spec/failurePolicy': value must be one of 'Closed', 'Open'")]
     [InlineData("mesh.spec.podCIDR=10.244.0.0/16", "at '/mesh/spec': additional properties 'podCIDR' not allowed")]
     [InlineData("mesh.spec.podCIDRs={10.244.0.0}", "at '/mesh/spec/podCIDRs/0': '10.244.0.0' does not match pattern")]

@@ -22,7 +22,7 @@ public partial class AlertTests
             Assert.Contains(((YamlScalarNode)alert.Labels["severity"]).Value, new[] { "warning", "critical" });
             Assert.NotEqual("", alert.Annotation("summary"));
             Assert.NotEqual("", alert.Annotation("description"));
-            Assert.Equal($"docs/operations.md#{alert.Name.ToLowerInvariant()}", alert.Annotation("runbook_url"));
+            Assert.Equal($"docs/operations.md#{alert.Name.ToLowerInvariant()}", alert.Annotation("runbook"));
         }
     }
 

@@ -35,7 +35,7 @@ public partial class PromtoolTests
             await Promtool("check", "config", "--lint=all", "--lint-fatal", file);
             var targets = JsonNode.Parse(await Promtool("check", "service-discovery", "--timeout=10s", file, "wgmesh"))!.AsArray();
             Assert.Equal(
-                ["agent node1 192.0.2.1:9586", "agent node2 [2001:db8::2]:9586", "operator node1 192.0.2.1:9585"],
+                ["wgmesh-agent node1 192.0.2.1:9586", "wgmesh-agent node2 [2001:db8::2]:9586", "wgmesh-operator node1 192.0.2.1:9585"],
                 targets.Select(target => target!["labels"]!.AsObject()).Where(labels => labels.Count > 0).Select(labels => $"{labels["job"]} {labels["instance"]} {labels["__address__"]}").Order());
         }
         finally

@@ -33,6 +33,15 @@ internal sealed class ConfFolder(string folder)
         return [.. new[] { fault, FileFault.Try(folder, WhoComesFirst) }.OfType<string>()];
     }
 
+    /// <summary>Reads our file, if there is one and pods are connected by it.</summary>
+    /// <returns>The content, or null; and null, or what went wrong.</returns>
+    internal (byte[]? Content, string? Fault) ReadIfInForce()
+    {
+        byte[]? content = null;
+        var fault = FileFault.Try(_path, () => content = File.Exists(_path) && WhoComesFirst() is null ? File.ReadAllBytes(_path) : null);
+        return (content, fault);
+    }
+
     /// <summary>Removes our file.</summary>
     /// <returns>Null, or what went wrong.</returns>
     internal string? Remove() => !Directory.Exists(folder) ? null : FileFault.Try(_path, () =>

@@ -11,8 +11,14 @@ internal static class Conflist
     /// <summary>Of the network; host-local keeps its addresses in a folder of this name.</summary>
     internal const string NetworkName = "wgmesh";
 
-    /// <summary>What the configuration calls, and <c>loopback</c>, which runtimes call for every pod.</summary>
-    internal static ImmutableArray<string> Plugins { get; } = ["ptp", "host-local", "portmap", "loopback"];
+    /// <summary>Of the CNI specification.</summary>
+    internal const string SpecVersion = "1.0.0";
+
+    /// <summary>What runtimes call for every pod, in a version of their own.</summary>
+    internal const string Loopback = "loopback";
+
+    /// <summary>What the configuration calls, and <see cref="Loopback"/>.</summary>
+    internal static ImmutableArray<string> Plugins { get; } = ["ptp", "host-local", "portmap", Loopback];
 
     /// <summary>
     /// Each pod is joined to the host by a pair of veth interfaces, has an address of each of the node's families, and sends everything to
@@ -33,7 +39,7 @@ internal static class Conflist
             return (null, faults);
         }
 
-        var list = new NetworkList("1.0.0", NetworkName,
+        var list = new NetworkList(SpecVersion, NetworkName,
         [
             new Plugin("ptp")
             {
@@ -49,6 +55,21 @@ internal static class Conflist
             new Plugin("portmap") { Capabilities = new Capabilities(PortMappings: true) },
         ]);
         return ([.. JsonSerializer.SerializeToUtf8Bytes(list, ConflistJson.Default.NetworkList), (byte)'\n'], faults);
+    }
+
+    /// <summary>Where a configuration that <see cref="Compose"/> made has pods' addresses from; none of one that somebody changed beyond recognition.</summary>
+    internal static ImmutableArray<Prefix> RangesOf(byte[] content)
+    {
+        try
+        {
+            var plugins = JsonSerializer.Deserialize(content, ConflistJson.Default.NetworkList)?.Plugins ?? [];
+            return [.. plugins.SelectMany(plugin => plugin.Ipam?.Ranges ?? []).SelectMany(ranges => ranges)
+                .Select(range => Prefix.TryParse(range.Subnet, out var prefix) ? prefix : (Prefix?)null).OfType<Prefix>()];
+        }
+        catch (JsonException)
+        {
+            return [];
+        }
     }
 
     private static bool IsTooSmall(Prefix prefix) => prefix.Length > prefix.Bits - 2;

@@ -24,6 +24,9 @@ internal static class Gate
     /// <summary>Where it is.</summary>
     internal static string PathIn(string runFolder) => Path.Combine(runFolder, FileName);
 
+    /// <summary>Whether pods can be connected, or could until now.</summary>
+    internal static bool IsOpen(string runFolder) => File.Exists(PathIn(runFolder));
+
     /// <summary>Opens the gate.</summary>
     /// <returns>Null, or what went wrong.</returns>
     internal static string? Open(string runFolder)

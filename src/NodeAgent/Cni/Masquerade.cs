@@ -6,6 +6,9 @@ internal sealed class Masquerade(Nft nft)
     // as composed, and as nft then showed it, which is another notation
     private (string Composed, string Shown)? _inForce;
 
+    /// <summary>Whether a table, if there was one, could not even be looked for when it was to be taken away.</summary>
+    internal bool IsWithoutProgram { get; private set; }
+
     /// <summary>Puts the table there, unless it is right.</summary>
     /// <returns>Null, or what went wrong.</returns>
     internal string? Apply(PodNetworkState desired)
@@ -32,8 +35,10 @@ internal sealed class Masquerade(Nft nft)
     internal string? Remove()
     {
         _inForce = null;
-        // without nft, or with a kernel that has no tables, there is none
-        return Show() is null || nft.Run("", ["delete", "table", .. Name]) is not { IsDone: false } failed ? null : $"masquerade: {failed.Error}";
+        var result = nft.Run("", ["delete", "table", .. Name]);
+        // without the program no agent has made a table here, or somebody took it away since: nothing here could do more about it
+        IsWithoutProgram = result.Outcome == NftOutcome.NoProgram;
+        return result.Outcome == NftOutcome.Failed ? $"masquerade: {result.Error}" : null;
     }
 
     private static string[] Name => MasqueradeRules.Table.Split(' ');

@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 
 namespace WgMesh.NodeAgent.Cni;
 
@@ -10,7 +9,8 @@ namespace WgMesh.NodeAgent.Cni;
 /// <param name="limit">How long it may run; null: half a minute.</param>
 internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
 {
-    private const int MaxOutput = 4 << 20;
+    // ENOENT: of a table, a set, a chain; or of what the kernel would need a module for
+    private const string Missing = "No such file or directory";
 
     private readonly TimeSpan _limit = limit ?? TimeSpan.FromSeconds(30);
 
@@ -18,76 +18,57 @@ internal sealed class Nft(string program = "nft", TimeSpan? limit = null)
     /// <param name="input">Its standard input.</param>
     internal NftResult Run(string input, params string[] arguments)
     {
-        Process process;
         try
         {
-            process = Process.Start(new ProcessStartInfo(program, arguments)
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
+            var start = new ProcessStartInfo(program, arguments) { Environment = { ["LC_ALL"] = "C" } }; // its words are told from one another
+            var (code, output, error) = Subprocess.Run(start, input, _limit);
+            return code == 0 ? new(NftOutcome.Done, output, "") : new(OutcomeOf(error), "", Explain(error, code));
         }
         catch (Win32Exception)
         {
-            return new(false, "", $"the program nft cannot be run: install the package nftables, or run without --masquerade (cni.masquerade=false)");
+            return new(NftOutcome.NoProgram, "", "the program nft cannot be run: install the package nftables, or run without --masquerade (cni.masquerade=false)");
         }
-
-        using (process)
+        catch (TimeoutException)
         {
-            var conversation = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError), WriteAsync(process.StandardInput, input));
-            if (!conversation.Wait(_limit) || !process.WaitForExit(_limit))
-            {
-                process.Kill(entireProcessTree: true);
-                return new(false, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {_limit.TotalSeconds:0} s"));
-            }
-
-            var output = conversation.Result;
-            return process.ExitCode == 0 ? new(true, output[0], "") : new(false, "", Explain(output[1], process.ExitCode));
+            return new(NftOutcome.Failed, "", string.Create(CultureInfo.InvariantCulture, $"nft {arguments[0]} did not end within {_limit.TotalSeconds:0} s"));
         }
     }
+
+    private static NftOutcome OutcomeOf(string error) =>
+        error.Contains(Missing, StringComparison.Ordinal) ? NftOutcome.NothingThere : NftOutcome.Failed;
 
     private static string Explain(string error, int code)
     {
         var said = error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault()
             ?? string.Create(CultureInfo.InvariantCulture, $"exit code {code}");
         var hint = error.Contains("not permitted", StringComparison.Ordinal) ? ": the agent needs the capability NET_ADMIN"
-            : error.Contains("not supported", StringComparison.Ordinal) || error.Contains("No such file", StringComparison.Ordinal) ? ": it takes Linux 5.2 or newer, with nf_tables, NAT and fib"
+            : error.Contains("not supported", StringComparison.Ordinal) || error.Contains(Missing, StringComparison.Ordinal) ? ": it takes Linux 5.2 or newer, with nf_tables, NAT and fib"
             : "";
         return $"nft refuses the table {MasqueradeRules.Table} ({said}){hint}";
     }
+}
 
-    // what is too much is read and forgotten, so that the program comes to its end
-    private static async Task<string> ReadAsync(StreamReader reader)
-    {
-        var text = new StringBuilder();
-        var buffer = new char[4096];
-        for (int count; (count = await reader.ReadAsync(buffer).ConfigureAwait(false)) > 0;)
-        {
-            text.Append(buffer, 0, Math.Min(count, MaxOutput - text.Length));
-        }
+/// <summary>How nft came to its end.</summary>
+internal enum NftOutcome
+{
+    /// <summary>It did what was asked.</summary>
+    Done,
 
-        return text.ToString();
-    }
+    /// <summary>It found nothing of that name.</summary>
+    NothingThere,
 
-    private static async Task<string> WriteAsync(StreamWriter writer, string input)
-    {
-        try
-        {
-            await writer.WriteAsync(input).ConfigureAwait(false);
-            writer.Close();
-        }
-        catch (IOException)
-        {
-            // it has ended without reading all, and says why itself
-        }
+    /// <summary>It is not installed.</summary>
+    NoProgram,
 
-        return "";
-    }
+    /// <summary>Anything else: whether it did some of it cannot be known.</summary>
+    Failed,
 }
 
 /// <summary>What came of running nft.</summary>
-/// <param name="IsDone">Whether it did what was asked.</param>
 /// <param name="Output">What it printed; empty if it failed.</param>
 /// <param name="Error">A sentence; empty if it did not fail.</param>
-internal sealed record NftResult(bool IsDone, string Output, string Error);
+internal sealed record NftResult(NftOutcome Outcome, string Output, string Error)
+{
+    /// <summary>Whether it did what was asked.</summary>
+    internal bool IsDone => Outcome == NftOutcome.Done;
+}

@@ -20,9 +20,13 @@ internal sealed class PluginFolder(string folder, string source)
     private const UnixFileMode Execute = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
     private readonly string _record = Path.Combine(folder, RecordName);
+    private readonly Dictionary<string, (DateTime Changed, long Length, string? Fault)> _asked = [];
     private bool _renewed;
 
-    /// <summary>Puts there what is missing; the first time, also what we put there and have in another version now.</summary>
+    /// <summary>
+    /// Puts there what is missing; the first time, also what we put there and have in another version now. What others put there is asked
+    /// whether it can be used, once and when it has changed.
+    /// </summary>
     /// <returns>What could not be done, one sentence each.</returns>
     internal IReadOnlyList<string> Install()
     {
@@ -31,7 +35,7 @@ internal sealed class PluginFolder(string folder, string source)
             return [missing];
         }
 
-        ImmutableArray<string> faults = [.. Conflist.Plugins.Select(Install).OfType<string>()];
+        ImmutableArray<string> faults = [.. Conflist.Plugins.Select(name => Install(name) ?? WhyUnusable(name)).OfType<string>()];
         _renewed |= faults.IsEmpty;
         return faults;
     }
@@ -86,6 +90,24 @@ internal sealed class PluginFolder(string folder, string source)
                 return $"cni: the plugin {name} is neither in {folder} nor in {source}: install the CNI reference plugins there (on Debian: the package containernetworking-plugins)";
         }
     });
+
+    private string? WhyUnusable(string name)
+    {
+        var file = new FileInfo(PathOf(name));
+        if (name == Conflist.Loopback || !file.Exists)
+        {
+            return null;
+        }
+
+        if (!_asked.TryGetValue(name, out var last) || last.Changed != file.LastWriteTimeUtc || last.Length != file.Length)
+        {
+            string? fault = null;
+            var unread = FileFault.Try(file.FullName, () => fault = IsOurs(name) ? null : PluginVersion.WhyTooOld(file.FullName));
+            last = _asked[name] = (file.LastWriteTimeUtc, file.Length, unread ?? fault);
+        }
+
+        return last.Fault;
+    }
 
     private void Renew(string name, string path, string ours)
     {

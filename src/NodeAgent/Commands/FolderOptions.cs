@@ -49,6 +49,9 @@ internal static class FolderOptions
     internal static Option<string> CniPlugins() => Folder(
         "--cni-plugins", "Folder with the CNI plugins to install; if there is none, none is installed.", PodDefaults.PluginFolder);
 
+    internal static Option<string> CniStore() => Folder(
+        "--cni-store-dir", "Folder in which the CNI plugin host-local keeps the addresses that it has given, a folder per network.", PodDefaults.StoreFolder);
+
     private static Option<T> Folder<T>(string name, string description, T otherwise, string? example = null)
         where T : class?
     {

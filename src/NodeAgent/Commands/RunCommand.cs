@@ -81,6 +81,7 @@ internal static class RunCommand
             otherwise: null);
         var cniBin = FolderOptions.CniBin();
         var cniPlugins = FolderOptions.CniPlugins();
+        var cniStore = FolderOptions.CniStore();
         var masquerade = new Option<bool>("--masquerade")
         {
             Description = "Pods reach what is not of the mesh under the node's address. It takes the program nft.",
@@ -90,7 +91,7 @@ internal static class RunCommand
         var command = new Command("run", "Runs the agent of a node until SIGTERM or SIGINT.")
         {
             node, operators, ca, token, state, run, pod, @interface, metrics, generation, peerSeries, advertise,
-            cniConf, cniBin, cniPlugins, masquerade, disableOffload,
+            cniConf, cniBin, cniPlugins, cniStore, masquerade, disableOffload,
         };
         command.SetAction((parsed, stop) => AgentProcess.RunAsync(
             new RunOptions
@@ -111,6 +112,7 @@ internal static class RunCommand
                     BinFolder = parsed.GetRequiredValue(cniBin),
                     PluginFolder = parsed.GetRequiredValue(cniPlugins),
                     RunFolder = parsed.GetRequiredValue(run),
+                    StoreFolder = parsed.GetRequiredValue(cniStore),
                     Masquerade = parsed.GetValue(masquerade),
                 },
                 PodFolder = parsed.GetValue(pod),

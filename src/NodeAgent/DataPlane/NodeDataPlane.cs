@@ -17,6 +17,8 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     private readonly HostNetwork _host;
     private readonly PodNetworkOptions _podOptions;
     private readonly PodNetwork _pods;
+    private readonly HeardEndpoints _heard;
+    private int _mtu; // of the interface, as the host's part was last applied
     private volatile bool _isGone;
 
     private NodeDataPlane(string node, WireGuardDevice device, RouteNetlink netlink, PodNetworkOptions pods)
@@ -27,6 +29,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
         _host = new HostNetwork(netlink);
         _podOptions = pods;
         _pods = new PodNetwork(pods);
+        _heard = new HeardEndpoints(pods.RunFolder);
     }
 
     public bool IsGone => _isGone;
@@ -72,7 +75,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     {
         try
         {
-            return _device.Apply(update);
+            return _device.Apply(_heard.Complete(update));
         }
         catch (ObjectDisposedException)
         {
@@ -85,23 +88,28 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
         var underlay = desired.Config.Mtu is null
             ? UnderlayMtu.Find(_netlink, _device.Name, desired.Peers.Select(p => p.Endpoint).OfType<Endpoint>())
             : null;
-        var faults = _host.Apply(HostMapping.From(desired, _device.Name, underlay));
+        var host = HostMapping.From(desired, _device.Name, underlay);
+        var faults = _host.Apply(host);
+        _mtu = host.Mtu;
         // Closed: interface, addresses and routes outlive the agent, and what is routed there is dropped. Open: they go with it, and what
         // is for the mesh takes the network below.
         _device.KeepInterface(desired.Config.Closed);
+        KeepEndpoints();
         return [.. faults.Select(fault => $"host: {fault}")];
     }
 
     public IReadOnlyList<string> ApplyPods(DesiredState desired)
     {
-        if (_podOptions.ConfFolder is not null && desired.Config.PodCidrs.IsEmpty)
-        {
-            return [$"cni: node {_node} has no pod CIDR, so no pod can be started on it: have the controller manager give it one "
-                + "(--allocate-node-cidrs with --cluster-cidr), or set spec.podCIDRs of the Node."];
-        }
-
-        using var snapshot = _device.Snapshot();
-        return _pods.Apply(PodNetworkMapping.From(desired, _device.Name, snapshot.Mtu));
+        // the MTU that was set, not the device's, which follows a moment later
+        var faults = _pods.Apply(PodNetworkMapping.From(desired, _device.Name, _mtu));
+        return _podOptions.ConfFolder is null || !desired.Config.PodCidrs.IsEmpty
+            ? faults
+            :
+            [
+                .. faults,
+                $"cni: node {_node} has no pod CIDR, so no pod can be started on it: have the controller manager give it one "
+                    + "(--allocate-node-cidrs with --cluster-cidr), or set spec.podCIDRs of the Node.",
+            ];
     }
 
     public IReadOnlyList<string> Release()
@@ -114,6 +122,7 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
         }
 
         _isGone = true;
+        HeardEndpoints.Delete(_podOptions.RunFolder);
         faults = _host.Reset(_device.Name);
         _device.Dispose();
         return [.. faults.Select(fault => $"host: {fault}")];
@@ -122,7 +131,18 @@ internal sealed class NodeDataPlane : IDataPlane, IDisposable
     /// <summary>Ends the device. In a closed mesh interface, routes and blackholes stay, so that it is closed while no agent runs.</summary>
     public void Dispose()
     {
+        if (!_isGone)
+        {
+            KeepEndpoints();
+        }
+
         _device.Dispose();
         _netlink.Dispose();
+    }
+
+    private void KeepEndpoints()
+    {
+        using var snapshot = _device.Snapshot();
+        _heard.Keep(snapshot);
     }
 }

@@ -14,6 +14,7 @@ internal static class PodNetworkMapping
         desired.Config.PodCidrs,
         // what lies outside the mesh's own prefixes is the mesh's too, behind external peers
         [.. desired.Config.MeshCidrs.Concat(desired.Routes).Concat(desired.Config.PodCidrs).Distinct()],
+        desired.Config.ServiceCidrs,
         desired.Config.Addresses,
         name,
         mtu);

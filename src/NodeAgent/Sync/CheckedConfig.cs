@@ -20,6 +20,9 @@ internal sealed record CheckedConfig
 
     internal required ImmutableArray<Prefix> MeshCidrs { get; init; }
 
+    /// <summary>Of the cluster: addresses that are translated on the node before anything leaves it.</summary>
+    internal required ImmutableArray<Prefix> ServiceCidrs { get; init; }
+
     /// <summary>0: any.</summary>
     internal required ushort ListenPort { get; init; }
 

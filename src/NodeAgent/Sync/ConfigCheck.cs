@@ -44,6 +44,7 @@ internal sealed class ConfigCheck(string node, PublicKey? ownKey, ImmutableArray
             Addresses = Addresses(settings.Addresses),
             PodCidrs = Cidrs("settings.pod_cidrs", settings.PodCidrs),
             MeshCidrs = Cidrs("settings.mesh_cidrs", settings.MeshCidrs),
+            ServiceCidrs = Cidrs("settings.service_cidrs", settings.ServiceCidrs),
             ListenPort = Port("settings.listen_port", settings.ListenPort),
             Mtu = Mtu(settings.Mtu),
             Closed = Closed(settings.FailurePolicy),

@@ -24,7 +24,11 @@ internal static class HelloCheck
 
         var said = Form(hello);
         if (!cluster.Nodes.Any(node => node.Name == hello.Node))
-            throw new RpcException(new Status(StatusCode.NotFound, $"there is no Node {Shown(hello.Node)}"));
+        {
+            throw new RpcException(new Status(StatusCode.NotFound, cluster.Outside.Any(node => node.Name == hello.Node)
+                ? $"Node {Shown(hello.Node)} is not in the mesh, for its label {Records.SystemLabel} says that it does not run Linux"
+                : $"there is no Node {Shown(hello.Node)}"));
+        }
 
         CheckPin(said.Node, said.PublicKey, cluster);
         CheckUnique(said.Node, said.PublicKey, cluster);

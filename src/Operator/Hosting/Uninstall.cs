@@ -19,32 +19,46 @@ internal sealed class Uninstall(KubernetesClient client, TimeSpan limit, TimePro
 
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
-    private StoredResource? _asked; // it may know of the question
+    /// <summary>That all have released is to have stood for so long: an agent that has just come is seen in the status a second or two later.</summary>
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(3);
+
+    /// <summary>That some are away is to have stood for so long: an agent, or the operator it speaks with, may be about to come again.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>For so long it is tried to take the question back; then whoever runs this is to do so anew.</summary>
+    private static readonly TimeSpan TakeBackLimit = TimeSpan.FromSeconds(30);
+
+    private StoredResource? _asked; // it knows of the question, or may
     private string? _told;
 
     /// <summary>Does so.</summary>
-    /// <returns>Whether that was possible: false if the API server refused or could not be asked at all. Nodes that do not release are told of.</returns>
+    /// <returns>
+    /// Whether that was possible: false if the API server refused or could not be asked at all, or if the question may stand still. Nodes that do not
+    /// release are told of.
+    /// </returns>
     public async Task<bool> RunAsync(CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
+        var isDone = false;
         try
         {
             if (await AskAsync(started, cancellationToken) is { } asked)
                 await WaitAsync(asked, started, cancellationToken);
-            return true;
+            isDone = true;
         }
         catch (Exception e) when (e is ApiException or HttpRequestException)
         {
             await output.WriteLineAsync(e is ApiException { StatusCode: 403 }
                 ? $"Whoever runs this needs the rights get and patch on wireguardmeshes of wgmesh.io: {e.Message}"
                 : e.Message);
-            return false;
         }
         finally
         {
             if (_asked is not null)
-                await TakeBackAsync(_asked);
+                isDone &= await TakeBackAsync(_asked);
         }
+
+        return isDone;
     }
 
     /// <summary>Null: there is nobody to ask.</summary>
@@ -55,15 +69,12 @@ internal sealed class Uninstall(KubernetesClient client, TimeSpan limit, TimePro
             try
             {
                 var mesh = await client.GetAsync(CustomResources.StoredMeshes, WireGuardMesh.DefaultName, null, cancellationToken);
-                _asked = mesh;
-                var asked = await ApplyAsync(mesh, new JsonObject { ["released"] = true }, cancellationToken);
+                _asked = await AskAsync(mesh, cancellationToken);
                 await output.WriteLineAsync("All nodes are asked to release.");
-                return asked;
+                return _asked;
             }
             catch (Exception e) when (e is ApiException or HttpRequestException)
             {
-                if (e is ApiException)
-                    _asked = null;
                 if (e is ApiException { StatusCode: 404 })
                 {
                     await output.WriteLineAsync("There is no WireGuardMesh default, so no node is in a mesh: nothing to do.");
@@ -78,9 +89,23 @@ internal sealed class Uninstall(KubernetesClient client, TimeSpan limit, TimePro
         }
     }
 
+    private async Task<StoredResource> AskAsync(StoredResource mesh, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ApplyAsync(mesh, new JsonObject { ["released"] = true }, cancellationToken);
+        }
+        catch (Exception e) when (e is not ApiException { StatusCode: >= 400 and < 500 })
+        {
+            _asked = mesh; // it may be stored all the same
+            throw;
+        }
+    }
+
     private async Task WaitAsync(StoredResource asked, long started, CancellationToken cancellationToken)
     {
         var condition = (Condition?)null;
+        var stands = (Words: (string?)null, Since: 0L); // what was answered, and since when
         while (time.GetElapsedTime(started) < limit)
         {
             await Task.Delay(Pause, time, cancellationToken);
@@ -100,21 +125,32 @@ internal sealed class Uninstall(KubernetesClient client, TimeSpan limit, TimePro
             catch (Exception e) when (e is ApiException or HttpRequestException)
             {
                 await TellAsync($"It is tried again: {e.Message}");
+                stands = default;
                 continue;
             }
 
             if (condition is null)
+            {
+                stands = default;
                 continue;
+            }
+
             await TellAsync(condition.Message!);
-            if (condition.Reason == MeshReason.Released)
+            var words = $"{condition.Reason} {condition.Message}";
+            if (words != stands.Words)
+                stands = (words, time.GetTimestamp());
+            var stood = time.GetElapsedTime(stands.Since);
+            if (condition.Reason == MeshReason.Released && stood >= Settling)
                 return;
-            if (condition.Reason == MeshReason.PartlyReleased)
+            if (condition.Reason == MeshReason.PartlyReleased && stood >= Patience)
             {
                 await TellByHandAsync();
                 return;
             }
         }
 
+        if (condition?.Reason == MeshReason.Released)
+            return;
         var seconds = limit.TotalSeconds.ToString("0", CultureInfo.InvariantCulture);
         await output.WriteLineAsync(condition is null
             ? $"No operator answered within {seconds} s, so no node is known to have released. Does one run?"
@@ -126,7 +162,34 @@ internal sealed class Uninstall(KubernetesClient client, TimeSpan limit, TimePro
         output.WriteLineAsync("On a node that has not released, `wgmesh-agent cleanup` does it by hand when its agent is gone.");
 
     /// <summary>Also if it was cancelled: or whatever is installed next would release at once.</summary>
-    private async Task TakeBackAsync(StoredResource asked)
+    /// <returns>Whether it is taken back.</returns>
+    private async Task<bool> TakeBackAsync(StoredResource asked)
+    {
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await TakeBackOnceAsync(asked);
+                return true;
+            }
+            catch (Exception e) when (e is ApiException or HttpRequestException)
+            {
+                if (!IsPassing(e) || time.GetElapsedTime(started) >= TakeBackLimit)
+                {
+                    await output.WriteLineAsync(
+                        $"spec.released of WireGuardMesh default may still be true: run this again, or set it to false, before nodes take part again. {e.Message}");
+                    return false;
+                }
+
+                await TellAsync($"It is tried again: {e.Message}");
+            }
+
+            await Task.Delay(Pause, time, CancellationToken.None);
+        }
+    }
+
+    private async Task TakeBackOnceAsync(StoredResource asked)
     {
         try
         {
@@ -134,13 +197,12 @@ internal sealed class Uninstall(KubernetesClient client, TimeSpan limit, TimePro
             if (left.Spec?["released"]?.ToJsonString() == "true")
                 await output.WriteLineAsync("spec.released of WireGuardMesh default stays true, for others set it too: set it to false before nodes take part again.");
         }
-        catch (ApiException e) when (e.StatusCode is 404 or 409)
+        catch (ApiException e) when (e.StatusCode is 404 or 409 or 422)
         {
-            // it was deleted
-        }
-        catch (Exception e) when (e is ApiException or HttpRequestException)
-        {
-            await output.WriteLineAsync($"spec.released of WireGuardMesh default may still be true: set it to false before nodes take part again. {e.Message}");
+            // it was deleted or made anew, and then the uid is refused; unless somebody has only written to it at the same time
+            var mesh = await client.FindAsync(CustomResources.StoredMeshes, WireGuardMesh.DefaultName, null, CancellationToken.None);
+            if (mesh?.Metadata.Uid == asked.Metadata.Uid)
+                throw;
         }
     }
 

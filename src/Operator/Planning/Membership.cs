@@ -33,6 +33,9 @@ internal sealed class Membership
     /// <summary>Nodes, then the others.</summary>
     public IEnumerable<Member> All => Nodes.Concat(External);
 
+    /// <summary>Nodes that are no members, in the order of their names.</summary>
+    private IEnumerable<NodeRecord> Outside => _cluster.Outside.OrderBy(node => node.Name, StringComparer.Ordinal);
+
     /// <summary>Who lost what to whom, one sentence each.</summary>
     public List<string> Conflicts { get; } = [];
 
@@ -140,7 +143,9 @@ internal sealed class Membership
         {
             if (!nodes.TryGetValue(name, out var node))
             {
-                member.Refuse(PeerReason.UnknownNode, $"spec.nodeName: there is no Node {name}");
+                member.Refuse(PeerReason.UnknownNode, _cluster.Outside.Any(outside => outside.Name == name)
+                    ? $"spec.nodeName: Node {name} is not in the mesh, for its label {Records.SystemLabel} says that it does not run Linux"
+                    : $"spec.nodeName: there is no Node {name}");
             }
             else if (!peer.HasKey)
             {
@@ -247,6 +252,13 @@ internal sealed class Membership
         // its pods have those addresses all the same: no other node loses by it, but no external peer gets them
         foreach (var (prefix, holder) in refused)
             _reserved.TryAdd(prefix, holder);
+
+        foreach (var node in Outside)
+        {
+            var holder = new Holder($"a pod CIDR of Node {node.Name}");
+            foreach (var prefix in node.PodCidrs)
+                _reserved.TryAdd(prefix, holder);
+        }
     }
 
     /// <summary>
@@ -255,16 +267,16 @@ internal sealed class Membership
     /// </summary>
     private void ReserveHostAddresses()
     {
-        foreach (var node in Nodes)
+        foreach (var node in Nodes.Select(node => node.Node!).Concat(Outside))
         {
-            if (node.Node!.HostAddresses.IsEmpty)
+            if (node.HostAddresses.IsEmpty)
                 continue;
 
-            var holder = new Holder($"an underlay address of Node {node.Node.Name}");
-            foreach (var address in node.Node.HostAddresses)
+            var holder = new Holder($"an underlay address of Node {node.Name}");
+            foreach (var address in node.HostAddresses)
             {
                 if (_reserved.TryFindCover(address, out var held, out var other) && held != address)
-                    Conflicts.Add($"{node.Title} has the underlay address {address}, which lies in {held}, {other.What}.");
+                    Conflicts.Add($"Node {node.Name} has the underlay address {address}, which lies in {held}, {other.What}.");
 
                 _reserved.TryAdd(address, holder);
             }

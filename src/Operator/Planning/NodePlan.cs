@@ -54,7 +54,9 @@ internal sealed record NodePlan(
 /// <param name="FailurePolicy">What becomes of packets without a tunnel.</param>
 /// <param name="Released">Whether everything of the mesh is to be taken off the nodes.</param>
 /// <param name="MeshCidrs">What leaves a node through the mesh or not at all.</param>
-internal sealed record MeshSettings(uint ListenPort, uint Mtu, FailurePolicy FailurePolicy, bool Released, PrefixTexts MeshCidrs)
+/// <param name="ServiceCidrs">Of the cluster.</param>
+internal sealed record MeshSettings(
+    uint ListenPort, uint Mtu, FailurePolicy FailurePolicy, bool Released, PrefixTexts MeshCidrs, PrefixTexts ServiceCidrs)
 {
     private byte[]? _serialized;
 
@@ -64,7 +66,7 @@ internal sealed record MeshSettings(uint ListenPort, uint Mtu, FailurePolicy Fai
     public bool Equals(MeshSettings? other) =>
         ReferenceEquals(this, other)
         || (other is not null && ListenPort == other.ListenPort && Mtu == other.Mtu && FailurePolicy == other.FailurePolicy
-            && Released == other.Released && (ReferenceEquals(MeshCidrs, other.MeshCidrs) || MeshCidrs.Prefixes.AsSpan().SequenceEqual(other.MeshCidrs.Prefixes.AsSpan())));
+            && Released == other.Released && Same(MeshCidrs, other.MeshCidrs) && Same(ServiceCidrs, other.ServiceCidrs));
 
     public override int GetHashCode() => HashCode.Combine(ListenPort, Mtu, FailurePolicy, Released, MeshCidrs.Prefixes.Length);
 
@@ -72,6 +74,10 @@ internal sealed record MeshSettings(uint ListenPort, uint Mtu, FailurePolicy Fai
     {
         var settings = new NodeSettings { ListenPort = ListenPort, Mtu = Mtu, FailurePolicy = FailurePolicy, Released = Released };
         settings.MeshCidrs.AddRange(MeshCidrs.Texts);
+        settings.ServiceCidrs.AddRange(ServiceCidrs.Texts);
         return settings.ToByteArray();
     }
+
+    private static bool Same(PrefixTexts left, PrefixTexts right) =>
+        ReferenceEquals(left, right) || left.Prefixes.AsSpan().SequenceEqual(right.Prefixes.AsSpan());
 }

@@ -193,7 +193,7 @@ internal sealed class PlanBuilder(ClusterState cluster, Membership membership, M
         // what lies within these, nearly everything, need not be sorted
         var wide = cluster.Mesh.PodCidrs.AddRange(cluster.Mesh.AddressPools);
         var prefixes = wide.ToList();
-        foreach (var node in cluster.Nodes)
+        foreach (var node in cluster.Nodes.Concat(cluster.Outside)) // also what nobody can reach is not to leave in the clear
             AddOthers(node.PodCidrs);
         foreach (var member in members)
         {
@@ -207,7 +207,8 @@ internal sealed class PlanBuilder(ClusterState cluster, Membership membership, M
             (uint)(cluster.Mesh.Mtu ?? 0),
             cluster.Mesh.FailurePolicy == Crds.FailurePolicy.Open ? FailurePolicy.Open : FailurePolicy.Closed,
             cluster.Mesh.Released,
-            PrefixTexts.Of(Prefixes.Minimize(prefixes), earlier?.Settings.MeshCidrs));
+            PrefixTexts.Of(Prefixes.Minimize(prefixes), earlier?.Settings.MeshCidrs),
+            PrefixTexts.Of([.. cluster.Mesh.ServiceCidrs], earlier?.Settings.ServiceCidrs));
 
         bool IsWithin(Prefix prefix)
         {

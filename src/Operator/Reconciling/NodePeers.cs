@@ -123,11 +123,12 @@ internal sealed class NodePeers(
         if (peer is { Owner: not null } && (node is null || !peer.IsOf(node) || (peer.Spec is null && _remade.TryAdd(name, peer.Uid))))
         {
             // the informers do not keep step; when that of the nodes has caught up, the name comes again
-            if ((node is null || !peer.IsOf(node)) && await api.FindNodeAsync(name, cancellationToken) is { } found && peer.IsOf(found))
+            if ((node is null || !peer.IsOf(node)) && await api.FindNodeAsync(name, cancellationToken) is { } found && peer.IsOf(found)
+                && !found.IsOutside())
                 return;
 
             await api.DeleteNodePeerAsync(peer, cancellationToken);
-            Log.NodePeerDeleted(logger, name, node is null ? "its node is gone" : peer.IsOf(node) ? "it cannot be used" : "its node was made anew");
+            Log.NodePeerDeleted(logger, name, node is null ? "its node is gone, or does not run Linux" : peer.IsOf(node) ? "it cannot be used" : "its node was made anew");
             return;
         }
 

@@ -17,6 +17,9 @@ internal sealed record ClusterState
 
     public ImmutableArray<NodeRecord> Nodes { get; init; } = [];
 
+    /// <summary>Nodes on which no agent runs, and which so are none of the mesh's: their prefixes are the cluster's all the same.</summary>
+    public ImmutableArray<NodeRecord> Outside { get; init; } = [];
+
     /// <summary>What people declared: external devices, and nodes whose key they pin by <see cref="PeerRecord.NodeName"/>.</summary>
     public ImmutableArray<PeerRecord> Peers { get; init; } = [];
 

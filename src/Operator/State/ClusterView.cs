@@ -13,7 +13,10 @@ internal sealed record ClusterView
     /// <summary>What is planned from. The same object as long as nothing in it changes.</summary>
     public ClusterState State { get; init; } = new(); // and not ClusterState.Empty, which stands for one that was not read yet
 
-    /// <summary>By name; of one that cannot be read the metadata alone, for it is there all the same.</summary>
+    /// <summary>
+    /// By name, without those outside of the mesh (<see cref="Records.IsOutside"/>); of one that cannot be read the metadata alone, for it is there all
+    /// the same.
+    /// </summary>
     public ImmutableDictionary<string, Node> Nodes { get; init; } = ImmutableDictionary.Create<string, Node>(StringComparer.Ordinal);
 
     /// <summary>By name: those that people made, and those that the operator made.</summary>
@@ -42,6 +45,7 @@ internal sealed class ClusterComposer(string space)
         ImmutableSortedDictionary.Create<string, ImmutableArray<string>>(StringComparer.Ordinal);
 
     private readonly Dictionary<string, NodeRecord> _nodes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, NodeRecord> _outside = new(StringComparer.Ordinal);
     private readonly Dictionary<string, HashSet<string>> _pins = new(StringComparer.Ordinal); // peers of people, by the node that they name
     private ImmutableSortedDictionary<string, ImmutableArray<string>> _problems = NoProblems; // by kind and name
     private ImmutableArray<string> _keyProblems = [];
@@ -67,7 +71,7 @@ internal sealed class ClusterComposer(string space)
         var problems = _problems;
         var affected = new HashSet<string>(StringComparer.Ordinal); // names of nodes
         Current = ReadMesh(meshes, before);
-        Current = Current with { Nodes = ReadNodes(nodes, changedNodes, affected, out var haveNodesChanged) };
+        Current = Current with { Nodes = ReadNodes(nodes, changedNodes, affected, out var haveNodesChanged, out var hasOutsideChanged) };
         Current = Current with { Peers = ReadPeers(peers, changedPeers, affected, out var havePeersChanged) };
 
         var state = Current.State with
@@ -79,6 +83,8 @@ internal sealed class ClusterComposer(string space)
         };
         if (haveNodesChanged)
             state = state with { Nodes = [.. _nodes.Values] };
+        if (hasOutsideChanged)
+            state = state with { Outside = [.. _outside.Values] };
         if (havePeersChanged)
         {
             state = state with
@@ -123,9 +129,9 @@ internal sealed class ClusterComposer(string space)
     }
 
     private ImmutableDictionary<string, Node> ReadNodes(
-        InformerStore<Node> nodes, IReadOnlyCollection<string> changed, HashSet<string> affected, out bool haveChanged)
+        InformerStore<Node> nodes, IReadOnlyCollection<string> changed, HashSet<string> affected, out bool haveChanged, out bool hasOutsideChanged)
     {
-        haveChanged = false;
+        (haveChanged, hasOutsideChanged) = (false, false);
         var items = Current.Nodes.ToBuilder();
         foreach (var name in changed)
         {
@@ -140,21 +146,36 @@ internal sealed class ClusterComposer(string space)
             {
                 items.Remove(name);
                 haveChanged |= _nodes.Remove(name);
+                hasOutsideChanged |= _outside.Remove(name);
                 Note($"Node/{name}", []);
                 continue;
             }
 
-            items[name] = node;
             var record = Records.From(node, node.Metadata.CreationTimestamp ?? default, wrong.Add);
             Note($"Node/{name}", wrong);
-            if (_nodes.TryGetValue(name, out var known) && known.SameAs(record))
-                continue;
-
-            _nodes[name] = record;
-            haveChanged = true;
+            if (node.IsOutside())
+            {
+                items.Remove(name);
+                haveChanged |= _nodes.Remove(name);
+                hasOutsideChanged |= Set(_outside, record);
+            }
+            else
+            {
+                items[name] = node;
+                hasOutsideChanged |= _outside.Remove(name);
+                haveChanged |= Set(_nodes, record);
+            }
         }
 
         return items.ToImmutable();
+
+        static bool Set(Dictionary<string, NodeRecord> records, NodeRecord record)
+        {
+            if (records.TryGetValue(record.Name, out var known) && known.SameAs(record))
+                return false;
+            records[record.Name] = record;
+            return true;
+        }
     }
 
     private ImmutableDictionary<string, StoredPeer> ReadPeers(
@@ -276,7 +297,7 @@ internal sealed class ClusterComposer(string space)
 
     // every part is the one that was there before if it says the same
     private static bool IsSame(ClusterState left, ClusterState right) =>
-        ReferenceEquals(left.Mesh, right.Mesh) && left.Nodes == right.Nodes && left.Peers == right.Peers && left.Unusable == right.Unusable
+        ReferenceEquals(left.Mesh, right.Mesh) && left.Nodes == right.Nodes && left.Outside == right.Outside && left.Peers == right.Peers && left.Unusable == right.Unusable
         && left.Announcements == right.Announcements && ReferenceEquals(left.Addresses, right.Addresses) && left.Gateways == right.Gateways
         && left.PresharedKeys == right.PresharedKeys && left.Problems == right.Problems;
 

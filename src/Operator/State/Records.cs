@@ -9,6 +9,12 @@ namespace WgMesh.Operator.State;
 /// <summary>From objects to the records that are planned with.</summary>
 internal static class Records
 {
+    /// <summary>The label by which a kubelet says what its node runs.</summary>
+    public const string SystemLabel = "kubernetes.io/os";
+
+    /// <summary>Whether the node says that it runs something else than Linux, as agents do.</summary>
+    public static bool IsOutside(this Node node) => node.Metadata.Labels.TryGetValue(SystemLabel, out var system) && system != "linux";
+
     /// <summary>A node, without what of it cannot be used.</summary>
     /// <param name="problems">Takes a sentence for each such part.</param>
     public static NodeRecord From(Node node, DateTimeOffset created, Action<string> problems)

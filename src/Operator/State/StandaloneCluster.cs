@@ -126,7 +126,7 @@ internal sealed class StandaloneCluster : ICluster
     {
         var (now, before) = (_time.GetUtcNow(), _newest);
         _isKept = false;
-        var nodes = manifests.Objects.OfType<Node>();
+        var nodes = manifests.Objects.OfType<Node>().ToLookup(node => node.IsOutside());
         var peers = manifests.Objects.OfType<WireGuardPeer>();
         var nodesBefore = before?.Nodes.ToDictionary(node => node.Name, node => node.Created, StringComparer.Ordinal);
         var peersBefore = before?.Peers.ToDictionary(peer => peer.Name, peer => peer.Created, StringComparer.Ordinal);
@@ -142,7 +142,8 @@ internal sealed class StandaloneCluster : ICluster
             Mesh = manifests.Objects.OfType<WireGuardMesh>().FirstOrDefault() is { } mesh
                 ? MeshRecord.From(mesh.Spec, GenerationOf(mesh))
                 : MeshRecord.Default,
-            Nodes = [.. nodes.Select(node => Records.From(node, Since(node, nodesBefore, _kept.NodeSince), problems.Add))],
+            Nodes = [.. nodes[false].Select(node => Records.From(node, Since(node, nodesBefore, _kept.NodeSince), problems.Add))],
+            Outside = [.. nodes[true].Select(node => Records.From(node, now, problems.Add))],
             Peers = declared,
             Announcements = _kept.Announcements,
             Addresses = _kept.Addresses,

@@ -29,10 +29,11 @@ internal sealed class MeshMetrics : BackgroundService
     private readonly Leader _leader;
     private readonly TimeProvider _time;
     private readonly Meter _meter = new(OperatorMetrics.MeterName);
-    private readonly SeriesMeter _nodeMeter;
+    private readonly SeriesMeter _seriesMeter; // nodes and versions come and go
     private readonly Histogram<double> _convergence;
     private readonly Lock _lock = new();
     private MeshFigures? _figures; // under the lock
+    private int _versionsGone;     // under the lock: those that were shown, and are no more
 
     public MeshMetrics(PlanLoop plans, AgentRegistry agents, Leader leader, TimeProvider time)
     {
@@ -47,20 +48,23 @@ internal sealed class MeshMetrics : BackgroundService
             "1 while the settings ask all nodes to release.");
         _meter.CreateObservableGauge("wgmesh.operator.links", () => OfLeader(figures => States(figures.Links)), "{link}",
             "Links of the whole mesh by state, one between two nodes once.");
-        _meter.CreateObservableGauge("wgmesh.operator.agents", () => OfLeader(figures => figures.Versions.Select(
-            entry => new Measurement<long>(entry.Value, new KeyValuePair<string, object?>("version", entry.Key)))), "{agent}",
-            "Connected agents of the whole mesh by version.");
         _meter.CreateObservableGauge("wgmesh.operator.nodes.with.faults", () => OfLeader(figures => [new Measurement<long>(figures.NodesWithFaults)]), "{node}",
             "Nodes whose agents are connected and report errors.");
-        _nodeMeter = new SeriesMeter(OperatorMetrics.MeterName, null, RemovalsPerMeter, meter => meter.Gauge(
-            NodeLinks, () => OfLeader(figures => figures.NodeLinks.SelectMany(entry => States(entry.Value, new KeyValuePair<string, object?>("node", entry.Key)))), "{link}",
-            "Links of each node by state, as its agent reports them."));
+        _seriesMeter = new SeriesMeter(OperatorMetrics.MeterName, null, RemovalsPerMeter, meter =>
+        {
+            meter.Gauge("wgmesh.operator.agents", () => OfLeader(figures => figures.Versions.Select(
+                entry => new Measurement<long>(entry.Value, new KeyValuePair<string, object?>("version", entry.Key)))), "{agent}",
+                "Connected agents of the whole mesh by version.");
+            meter.Gauge(NodeLinks, () => OfLeader(figures => figures.NodeLinks.SelectMany(
+                entry => States(entry.Value, new KeyValuePair<string, object?>("node", entry.Key)))), "{link}",
+                "Links of each node by state, as its agent reports them.");
+        });
     }
 
     /// <inheritdoc/>
     public override void Dispose()
     {
-        _nodeMeter.Dispose();
+        _seriesMeter.Dispose();
         _meter.Dispose();
         base.Dispose();
     }
@@ -99,13 +103,16 @@ internal sealed class MeshMetrics : BackgroundService
             });
     }
 
-    /// <summary>The places of nodes that are gone are for others.</summary>
+    /// <summary>The places of nodes and versions that are gone are for others.</summary>
     private void Forget(MeshPlan before, MeshPlan after)
     {
-        if (ReferenceEquals(before.Nodes, after.Nodes))
-            return;
-        foreach (var _ in before.Nodes.Keys.Where(node => !after.Nodes.ContainsKey(node)))
-            _nodeMeter.Removed();
+        int gone;
+        lock (_lock)
+            (gone, _versionsGone) = (_versionsGone, 0);
+        if (!ReferenceEquals(before.Nodes, after.Nodes))
+            gone += before.Nodes.Keys.Count(node => !after.Nodes.ContainsKey(node));
+        for (; gone > 0; gone--)
+            _seriesMeter.Removed();
     }
 
     /// <summary>Nothing unless this replica leads: no other hears of every agent.</summary>
@@ -117,7 +124,12 @@ internal sealed class MeshMetrics : BackgroundService
         {
             // one scrape asks several times
             if (_figures is null || _figures.IsOld(_time))
+            {
+                var shown = _figures?.Versions.Keys ?? [];
                 _figures = MeshFigures.Of(_plans.Value.Plan, _agents.Agents.Value, _time);
+                _versionsGone += shown.Count(version => !_figures.Versions.ContainsKey(version));
+            }
+
             return measure(_figures);
         }
     }

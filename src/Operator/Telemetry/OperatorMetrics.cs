@@ -48,7 +48,7 @@ internal sealed class OperatorMetrics : IDisposable
 
         _meter.CreateObservableGauge("wgmesh.operator.plan.revision", () => (long)_published.Revision, "{revision}",
             "Revision of the plan in force.");
-        _meter.CreateObservableGauge("wgmesh.operator.nodes", () => (long)_published.Plan.Nodes.Count, "{node}", "Nodes of the cluster.");
+        _meter.CreateObservableGauge("wgmesh.operator.nodes", () => (long)_published.Plan.Nodes.Count, "{node}", "Nodes of the cluster, without those that do not run Linux.");
         _meter.CreateObservableGauge("wgmesh.operator.conflicts", () => (long)_published.Plan.Conflicts.Length, "{conflict}",
             "Conflicts in the plan in force.");
         _meter.CreateObservableGauge("wgmesh.operator.manifest.problems", () => (long)_published.Problems.Length, "{problem}",

@@ -18,9 +18,13 @@ public sealed class MasqueradeRulesTests
         		type ipv4_addr; flags interval;
         		elements = { 10.244.1.0/24, 10.90.0.1/32 }
         	}
+        	set services4 {
+        		type ipv4_addr; flags interval;
+        		elements = { 10.96.0.0/16 }
+        	}
         	set mesh4 {
         		type ipv4_addr; flags interval;
-        		elements = { 10.244.0.0/16, 10.90.0.0/16, 10.96.0.0/12 }
+        		elements = { 10.244.0.0/16, 10.90.0.0/16, 10.99.0.1/32 }
         	}
         	set pods6 {
         		type ipv6_addr; flags interval;
@@ -30,6 +34,10 @@ public sealed class MasqueradeRulesTests
         		type ipv6_addr; flags interval;
         		elements = { fd00:244:1::/64, fd90::1/128 }
         	}
+        	set services6 {
+        		type ipv6_addr; flags interval;
+        		elements = { fd00:96::/112 }
+        	}
         	set mesh6 {
         		type ipv6_addr; flags interval;
         		elements = { fd00:244::/32, fd90::/64 }
@@ -37,16 +45,23 @@ public sealed class MasqueradeRulesTests
         	chain into_mesh {
         		ip saddr @own4 return
         		ip saddr @mesh4 fib saddr type != local return
-        		meta nfproto ipv4 masquerade fully-random
+        		meta nfproto ipv4 fib saddr type local masquerade fully-random
+        		meta nfproto ipv4 ct status dnat masquerade fully-random
         		ip6 saddr @own6 return
         		ip6 saddr @mesh6 fib saddr type != local return
-        		meta nfproto ipv6 masquerade fully-random
+        		meta nfproto ipv6 fib saddr type local masquerade fully-random
+        		meta nfproto ipv6 ct status dnat masquerade fully-random
         	}
         	chain postrouting {
         		type nat hook postrouting priority 100; policy accept;
         		oifname "wg0" goto into_mesh
         		ip saddr @pods4 ip daddr != @mesh4 ip daddr != 224.0.0.0/4 masquerade fully-random
         		ip6 saddr @pods6 ip6 daddr != @mesh6 ip6 daddr != ff00::/8 masquerade fully-random
+        	}
+        	chain forward {
+        		type filter hook forward priority 10; policy accept;
+        		ip saddr @pods4 ip daddr @services4 drop
+        		ip6 saddr @pods6 ip6 daddr @services6 drop
         	}
         }
 
@@ -57,8 +72,8 @@ public sealed class MasqueradeRulesTests
     public void Nothing_is_masqueraded_into_the_mesh_in_a_family_in_which_the_node_has_no_address_there()
     {
         var rules = MasqueradeRules.Compose(Pods.Dual with { Addresses = Pods.List("10.90.0.1/32") });
-        Assert.Contains("meta nfproto ipv4 masquerade", rules, StringComparison.Ordinal);
-        Assert.DoesNotContain("meta nfproto ipv6 masquerade", rules, StringComparison.Ordinal);
+        Assert.Contains("meta nfproto ipv4 fib saddr type local masquerade", rules, StringComparison.Ordinal);
+        Assert.DoesNotContain("meta nfproto ipv6", rules, StringComparison.Ordinal);
     }
 
     [Fact]

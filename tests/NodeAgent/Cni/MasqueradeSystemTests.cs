@@ -96,13 +96,55 @@ public sealed class MasqueradeSystemTests : IDisposable
         Assert.Equal(seen, Seen(_node, own, _remote, remote));
     }
 
+    /// <summary>Peers drop it then, as nothing that they expect of this node.</summary>
     [Theory]
-    [InlineData("192.0.2.50", "10.244.2.7", "10.90.0.1")]
-    [InlineData("2001:db8::1:50", "fd00:244:2::7", "fd90::1")]
-    public void What_the_node_sends_on_for_others_is_in_the_mesh_under_the_nodes_address(string other, string remote, string seen)
+    [InlineData("192.0.2.50", "10.244.2.7")]
+    [InlineData("2001:db8::1:50", "fd00:244:2::7")]
+    public void A_neighbour_that_takes_the_node_for_a_router_is_not_let_into_the_mesh_as_the_node(string neighbour, string remote)
     {
         Apply(Desired);
-        Assert.Equal(seen, Seen(_outside, other, _remote, remote));
+        Assert.Equal(neighbour, Seen(_outside, neighbour, _remote, remote));
+    }
+
+    [Theory]
+    [InlineData("ip", "192.0.2.50", "192.0.2.1", "10.244.2.7", "10.90.0.1")]
+    [InlineData("ip6", "2001:db8::1:50", "2001:db8::1", "fd00:244:2::7", "fd90::1")]
+    public void What_a_neighbour_sends_to_a_port_of_the_node_that_leads_to_a_remote_pod_is_in_the_mesh_under_the_nodes_address(
+        string family, string neighbour, string node, string remote, string seen)
+    {
+        Apply(Desired);
+        // as kube-proxy does for Services of type NodePort
+        Nft("add", "table", family, "proxy");
+        Nft("add", "chain", family, "proxy", "services", "{ type nat hook prerouting priority -100; }");
+        Nft("add", "rule", family, "proxy", "services", family, "daddr", node, "udp", "dport", $"{Port}", "dnat", "to", remote);
+        Assert.Equal(seen, Seen(_outside, neighbour, _remote, remote, by: node));
+    }
+
+    [Theory]
+    [InlineData("ip", "10.244.1.7", "10.96.0.10", "192.0.2.50", "10.244.2.7")]
+    [InlineData("ip6", "fd00:244:1::7", "fd00:96::10", "2001:db8::1:50", "fd00:244:2::7")]
+    public void What_a_pod_sends_to_a_Service_never_leaves_untranslated(string family, string pod, string service, string outside, string remote)
+    {
+        // a network below that takes everything, as the Internet does
+        _node.Ip($"{(family == "ip" ? "-4" : "-6")} route add default via {(family == "ip" ? "192.0.2.2" : "2001:db8::2")}");
+        Addresses(_outside, "eth0", $"{service}/{(family == "ip" ? 32 : 128)}");
+        Assert.Equal(pod, Seen(_pod, pod, _outside, service));
+
+        Apply(Desired);
+        using (var arriving = _outside.Run(() => new UdpClient(new IPEndPoint(IPAddress.Parse(service), Port))))
+        {
+            using var leaving = _pod.Run(() => new UdpClient(new IPEndPoint(IPAddress.Parse(pod), Port)));
+            leaving.Send([1], new IPEndPoint(IPAddress.Parse(service), Port));
+            // what was sent after it is there, and it is not
+            Seen(_pod, pod, _outside, outside, port: Port + 1);
+            Assert.Equal(0, arriving.Available);
+        }
+
+        // as kube-proxy does once it has its rules
+        Nft("add", "table", family, "proxy");
+        Nft("add", "chain", family, "proxy", "services", "{ type nat hook prerouting priority -100; }");
+        Nft("add", "rule", family, "proxy", "services", family, "daddr", service, "dnat", "to", remote);
+        Assert.Equal(pod, Seen(_pod, pod, _remote, remote, by: service, port: Port + 2));
     }
 
     [Theory]
@@ -167,6 +209,29 @@ public sealed class MasqueradeSystemTests : IDisposable
             "masquerade: the program nft cannot be run: install the package nftables, or run without --masquerade (cni.masquerade=false)",
             masquerade.Apply(Desired));
         Assert.Null(masquerade.Remove());
+        Assert.True(masquerade.IsWithoutProgram);
+    }
+
+    [Fact]
+    public void A_table_that_cannot_be_taken_away_is_a_fault_and_none_at_all_is_not()
+    {
+        Assert.Null(_node.Run(_masquerade.Remove));
+        Assert.False(_masquerade.IsWithoutProgram);
+
+        using var folder = new TemporaryFolder();
+        var program = folder.File("nft");
+        File.WriteAllText(program, "#!/bin/sh\necho 'Error: Operation not permitted' >&2\nexit 1\n");
+        File.SetUnixFileMode(program, (UnixFileMode)0b111_000_000);
+        Assert.Equal(
+            "masquerade: nft refuses the table inet wgmesh (Error: Operation not permitted): the agent needs the capability NET_ADMIN",
+            new Masquerade(new Nft(program)).Remove());
+
+        // and is tried again
+        var network = new PodNetwork(new PodNetworkOptions { RunFolder = folder.File("run") }, new Nft(program));
+        Assert.Single(network.Apply(Desired));
+        Assert.Single(network.Apply(Desired));
+        File.WriteAllText(program, "#!/bin/sh\nexit 0\n");
+        Assert.Empty(network.Apply(Desired));
     }
 
     [Fact]
@@ -199,13 +264,14 @@ public sealed class MasqueradeSystemTests : IDisposable
         string.Join('\n', withHandles.Split('\n').Select(line => line.Split(" # handle")[0]));
 
     /// <summary>The source that a datagram has where it arrives.</summary>
-    private static string Seen(NetNamespace from, string source, NetNamespace to, string destination)
+    /// <param name="by">Where it is sent to, if that is not where it arrives.</param>
+    private static string Seen(NetNamespace from, string source, NetNamespace to, string destination, string? by = null, int port = Port)
     {
         var (sender, receiver) = (IPAddress.Parse(source), IPAddress.Parse(destination));
-        using var arriving = to.Run(() => new UdpClient(new IPEndPoint(receiver, Port)));
-        using var leaving = from.Run(() => new UdpClient(new IPEndPoint(sender, Port)));
+        using var arriving = to.Run(() => new UdpClient(new IPEndPoint(receiver, port)));
+        using var leaving = from.Run(() => new UdpClient(new IPEndPoint(sender, port)));
         arriving.Client.ReceiveTimeout = 60_000;
-        leaving.Send([1], new IPEndPoint(receiver, Port));
+        leaving.Send([1], new IPEndPoint(by is null ? receiver : IPAddress.Parse(by), port));
         var seen = new IPEndPoint(IPAddress.Any, 0);
         arriving.Receive(ref seen);
         return seen.Address.ToString();

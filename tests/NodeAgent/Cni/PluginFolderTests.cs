@@ -108,6 +108,37 @@ public sealed class PluginFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_plugin_of_others_that_is_too_old_for_our_configuration_is_a_fault_until_it_is_renewed()
+    {
+        Write(_bin, "ptp", Speaking("0.1.0", "0.4.0", "0.3.1"));
+        Write(_bin, "host-local", Speaking("0.4.0", "1.0.0"));
+        // what runtimes call in a version of their own; what gives no answer here may give one on the node
+        Write(_bin, "loopback", Speaking("0.3.1"));
+        Write(_bin, "portmap", "#!/bin/sh\nexit 1\n");
+        var plugins = Plugins;
+        var fault = $"cni: {_bin}/ptp speaks CNI 0.4.0 at most, and the mesh's configuration is of 1.0.0: install newer reference plugins, 1.0 or later";
+        Assert.Equal([fault], plugins.Install());
+        Assert.Equal([fault], plugins.Install());
+
+        Write(_bin, "ptp", Speaking("1.0.0", "1.1.0", "0.3.1"));
+        Assert.Empty(plugins.Install());
+
+        static string Speaking(params string[] versions) =>
+            $"#!/bin/sh\n[ \"$CNI_COMMAND\" = VERSION ] && echo '{{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"{string.Join("\",\"", versions)}\"]}}'\n";
+    }
+
+    [Fact]
+    public void A_plugin_of_others_is_asked_once()
+    {
+        var calls = _folder.File("calls");
+        Write(_bin, "ptp", $"#!/bin/sh\necho >>{calls}\n");
+        var plugins = Plugins;
+        Assert.Empty(plugins.Install());
+        Assert.Empty(plugins.Install());
+        Assert.Single(File.ReadAllLines(calls));
+    }
+
+    [Fact]
     public void A_link_is_a_plugin_wherever_it_leads_for_the_node_may_have_what_the_container_does_not_see()
     {
         File.CreateSymbolicLink(Path.Combine(_bin, "ptp"), "/nowhere/ptp");

@@ -171,7 +171,8 @@ public sealed class PodNetworkSystemTests : IDisposable
         // where a plugin stands between its two steps: the address is given, the interface is not there yet
         Directory.CreateDirectory(Store);
         Write(Store, "10.244.1.9");
-        var removing = Task.Run(() => _node.Run(_network.Remove));
+        var patient = new PodNetwork(_options, joining: TimeSpan.FromMinutes(1));
+        var removing = Task.Run(() => _node.Run(patient.Remove));
         await Wait.Until(() => !File.Exists(Path.Combine(_options.RunFolder, "data-path-is-up")));
         _node.Ip("link add late type veth peer name peer");
         _node.Ip("link set late up");
@@ -179,6 +180,34 @@ public sealed class PodNetworkSystemTests : IDisposable
 
         Assert.Empty(await removing);
         Assert.Equal(["lo"], Links());
+    }
+
+    /// <summary>As if somebody had deleted host-local's folder.</summary>
+    [Fact]
+    public void A_pod_that_the_store_has_lost_is_cut_off_too_and_another_networks_is_not()
+    {
+        Apply(Pods.Dual);
+        _runtime.Add(_pod);
+        using var other = new NetNamespace();
+        var address = _runtime.Add(other)["ips"]![0]!["address"]!.GetValue<string>().Split('/')[0];
+        Directory.Delete(Store, recursive: true);
+        // what another network gave, by the same plugins
+        Write(Directory.CreateDirectory(Path.Combine(_options.StoreFolder, "theirs")).FullName, address);
+
+        Assert.Empty(_node.Run(_network.Remove));
+        Assert.DoesNotContain("eth0", _pod.Ip("link"), StringComparison.Ordinal);
+        Assert.Contains("eth0", other.Ip("link"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_pod_that_was_connected_by_the_configuration_before_ours_is_left()
+    {
+        Apply(Pods.Dual);
+        _runtime.Add(_pod);
+        Directory.Delete(Store, recursive: true);
+        Write(_options.ConfFolder!, "05-x.conflist");
+        Assert.Empty(_node.Run(_network.Remove));
+        Assert.Contains("eth0", _pod.Ip("link"), StringComparison.Ordinal);
     }
 
     [Fact]

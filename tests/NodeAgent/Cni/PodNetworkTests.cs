@@ -81,14 +81,42 @@ public sealed class PodNetworkTests : IDisposable
     [Fact]
     public void With_another_pod_network_nothing_is_written_and_nothing_removed()
     {
-        Network(_options).Apply(Pods.Dual);
-        var before = Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories);
+        var before = Everything();
         var network = Network(_options with { ConfFolder = null });
         Assert.Empty(network.Apply(Pods.Of("10.244.9.0/24")));
         Assert.False(network.IsReady);
         Assert.Empty(network.Remove());
-        Assert.Equal(before, Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories));
+        Assert.Equal(before, Everything());
     }
+
+    [Fact]
+    public void Pods_that_the_mesh_connected_keep_the_node_from_being_released_by_an_agent_that_was_told_that_they_are_somebody_elses()
+    {
+        Network(_options).Apply(Pods.Dual);
+        var before = Everything();
+        var network = Network(_options with { ConfFolder = null });
+        var fault = $"cni: {_options.RunFolder}/data-path-is-up is there: the mesh connected pods of this node, and was told since that they are somebody else's; "
+            + "run `wgmesh-agent cleanup` on the node, or install with cni.mode=ptp before uninstalling";
+        Assert.Equal([fault], network.Apply(Pods.Dual));
+        Assert.Equal([fault], network.Remove());
+        Assert.Equal(before, Everything());
+
+        Assert.Empty(Network(_options).Remove());
+        Assert.Empty(network.Apply(Pods.Dual));
+        Assert.Empty(network.Remove());
+    }
+
+    [Fact]
+    public void A_pod_network_that_fails_is_not_ready_any_more()
+    {
+        var network = Network(_options);
+        network.Apply(Pods.Dual);
+        Assert.True(network.IsReady);
+        Assert.ThrowsAny<Exception>(() => network.Apply(Pods.Dual with { PodCidrs = default }));
+        Assert.False(network.IsReady);
+    }
+
+    private string[] Everything() => Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories);
 
     // this machine's tables are not the test's
     private static PodNetwork Network(PodNetworkOptions options) => new(options, new Nft("/nowhere/nft"));

@@ -1,3 +1,6 @@
+using WgMesh.Engine.Protocol;
+using WgMesh.NodeAgent.DataPlane;
+using WgMesh.NodeAgent.Identity;
 using Xunit.Abstractions;
 using static WgMesh.NodeAgent.Tests.Commands.TwoNodes;
 using static WgMesh.NodeAgent.Tests.Sync.Configs;
@@ -20,6 +23,10 @@ public sealed class HandoverSystemTests(ITestOutputHelper output) : IAsyncLifeti
         await Wait.Until(() => _nodes.PingAToB());
         var link = _nodes.A.Ip($"-o link show dev {_nodes.Interface}").Split(':')[0];
 
+        // whatever an agent has in it is known to be an agent's
+        await Wait.Until(() => File.Exists(Path.Combine(_nodes.RunFolder("a"), HeardEndpoints.FileName)));
+        File.SetUnixFileMode(_nodes.RunFolder("a"), PrivateFile.FolderMode | UnixFileMode.OtherRead);
+
         var second = _nodes.Start("a", "--generation", "2");
         await Wait.Until(() => first.Output.Contains("The other agent has the data plane now", StringComparison.Ordinal));
         await Wait.Until(() => _nodes.PingAToB());
@@ -38,6 +45,35 @@ public sealed class HandoverSystemTests(ITestOutputHelper output) : IAsyncLifeti
         await Wait.Until(() => IsReady(_nodes.A, "readyz?generation=7"));
         Assert.False(first.HasExited);
         Assert.Equal(0, await first.TerminateAsync());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_peer_of_which_nobody_wrote_where_it_is_is_called_by_the_next_agent_where_the_one_before_heard_it(bool killed)
+    {
+        var (first, _) = await _nodes.ConnectAsync();
+        await Wait.Until(() => _nodes.PingAToB());
+        // from here on it is known from its calls alone, as a laptop is
+        await _nodes.Streams["a"].SendAsync(_nodes.ConfigOf("a", 8).With(c => c.Peers[0].Endpoint = ""));
+        await Wait.Until(() => File.ReadAllText(_nodes.Folder.File("a/config.json")).Contains("\"revision\": \"8\"", StringComparison.Ordinal));
+        if (killed)
+        {
+            first.Kill();
+        }
+
+        using var atB = new UdpEavesdropper(_nodes.B);
+        _nodes.Start("a");
+        await Wait.Until(() => killed || first.Output.Contains("The other agent has the data plane now", StringComparison.Ordinal));
+
+        List<byte[]> heard = [];
+        await Wait.Until(() =>
+        {
+            heard.AddRange(atB.Read());
+            return _nodes.PingAToB();
+        });
+        heard.AddRange(atB.Read());
+        Assert.Contains(heard, datagram => datagram[0] == (byte)MessageType.Initiation); // b did not have to find out
     }
 
     [Fact]

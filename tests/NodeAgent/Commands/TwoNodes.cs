@@ -93,7 +93,8 @@ internal sealed class TwoNodes(ITestOutputHelper output) : IAsyncDisposable
     /// <summary>Leaves nothing of node a's agent.</summary>
     internal void CleanUp() => A.Exec(
         RunningProgram.Path,
-        "cleanup", "--interface", Interface, "--state-dir", Folder.File("a"), "--run-dir", RunFolder("a"), "--cni-conf-dir", Folder.Path, "--cni-bin-dir", Folder.Path);
+        "cleanup", "--interface", Interface, "--state-dir", Folder.File("a"), "--run-dir", RunFolder("a"), "--cni-conf-dir", Folder.Path, "--cni-bin-dir", Folder.Path,
+        "--cni-store-dir", Folder.File("networks"));
 
     /// <summary>Starts both agents, and has each be the other's peer.</summary>
     internal async Task<(RunningProgram A, RunningProgram B)> ConnectAsync(Action<NodeConfig>? change = null)

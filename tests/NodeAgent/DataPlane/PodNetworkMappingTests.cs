@@ -19,6 +19,7 @@ public sealed class PodNetworkMappingTests
         Assert.Equal(
             ["10.244.0.0/16", "10.90.0.0/24", "10.244.2.0/24", "10.90.0.2/32", "192.168.7.0/24", "10.244.1.0/24", "fd00:244:1::/64"],
             state.MeshPrefixes.Select(p => p.ToString()));
+        Assert.Equal(["10.96.0.0/16"], state.ServiceCidrs.Select(p => p.ToString()));
         Assert.Equal(["10.90.0.1/32", "fd90::1/128"], state.Addresses.Select(p => p.ToString()));
         Assert.Equal(("wg0", 1420), (state.Interface, state.Mtu));
     }

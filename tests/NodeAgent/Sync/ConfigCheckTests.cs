@@ -13,6 +13,7 @@ public sealed class ConfigCheckTests
     {
         { "no settings", c => c.Settings = null, ["settings", "missing"] },
         { "another node", c => c.Settings.Node = "z", ["settings.node", "'z'", "'a'"] },
+        { "no service CIDR", c => c.Settings.ServiceCidrs.Add("10.0.0.0"), ["settings.service_cidrs[1]", "'10.0.0.0'", "10.244.1.0/24"] },
         { "no CIDR", c => c.Settings.MeshCidrs.Add("10.0.0.0"), ["settings.mesh_cidrs[2]", "'10.0.0.0'", "10.244.1.0/24"] },
         { "length too large", c => c.Settings.PodCidrs.Add("10.0.0.0/33"), ["settings.pod_cidrs[1]", "'10.0.0.0/33'"] },
         { "host bits", c => c.Peers[0].AllowedIps.Add("10.7.0.1/24"), ["peer 'b'", "allowed_ips[2]", "host bits", "10.7.0.0/24"] },
@@ -91,6 +92,7 @@ public sealed class ConfigCheckTests
         Assert.Equal(7UL, good.Revision);
         Assert.Equal(["10.90.0.1/32", "fd90::1/128"], good.Addresses.Select(a => a.ToString()));
         Assert.Equal(["10.244.0.0/16", "10.90.0.0/24"], good.MeshCidrs.Select(a => a.ToString()));
+        Assert.Equal(["10.96.0.0/16"], good.ServiceCidrs.Select(a => a.ToString()));
         Assert.Equal(51820, good.ListenPort);
         Assert.Equal(1380, good.Mtu);
         Assert.True(good.Closed);

@@ -27,6 +27,7 @@ internal static class Configs
             Addresses = { "10.90.0.1/32", "fd90::1/128" },
             PodCidrs = { "10.244.1.0/24" },
             MeshCidrs = { "10.244.0.0/16", "10.90.0.0/24" },
+            ServiceCidrs = { "10.96.0.0/16" },
             ListenPort = 51820,
         },
         Peers = { peers },

@@ -21,6 +21,21 @@ public class HelloCheckTests
         Assert.Contains("WireGuardPeer pin pins the key of Node a", refused.Status.Detail, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void An_agent_of_a_node_that_is_not_in_the_mesh_is_told_why()
+    {
+        var cluster = Three with { Outside = [Node("win")] };
+        Assert.Equal("there is no Node x", Refused("x"));
+        Assert.Equal("Node win is not in the mesh, for its label kubernetes.io/os says that it does not run Linux", Refused("win"));
+
+        string Refused(string node)
+        {
+            var refused = Assert.Throws<RpcException>(() => HelloCheck.Check(Hello(node, 9), Agent(node), cluster));
+            Assert.Equal(StatusCode.NotFound, refused.StatusCode);
+            return refused.Status.Detail;
+        }
+    }
+
     [Theory]
     [InlineData(62, "\U0001F600", false)]
     [InlineData(63, "", true)] // its second half would be the 65th

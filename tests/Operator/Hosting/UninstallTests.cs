@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using WgMesh.Kubernetes;
@@ -90,10 +91,13 @@ public sealed class UninstallTests(KubernetesServer server) : IAsyncLifetime
         await replica.StartNodesAsync(server, "a");
         await server.CreateNodeAsync("away", "10.244.9.0/24");
         await KubernetesObjects.WaitAsync(() => replica.Plan.Nodes.ContainsKey("away"), "the node to be planned");
-        var running = RunAsync(server.Admin, TimeProvider.System);
+        var looking = new ManualTime();
+        var running = RunAsync(server.Admin, looking);
         await KubernetesObjects.WaitAsync(() => replica.Plan.Settings.Released, "the question to be planned");
         replica.Release("a");
-        await replica.PassAsync(Reconciler.Patience, () => running);
+        await replica.PassAsync(Reconciler.Patience, () => KubernetesObjects.WaitAsync(
+            async () => (await MeshAsync()).Is("Ready", "False", MeshReason.PartlyReleased), () => "the answer"));
+        await LookAsync(looking, running, 32);
 
         Assert.True(await running);
         Assert.Contains("1 of 2 nodes has released; no agent is connected of away.", Said, StringComparison.Ordinal);
@@ -172,6 +176,149 @@ public sealed class UninstallTests(KubernetesServer server) : IAsyncLifetime
         await AssertTakenBackAsync();
     }
 
+    [Fact]
+    public async Task That_some_are_away_counts_when_it_has_stood_for_half_a_minute()
+    {
+        await server.CreateAsync(KubernetesObjects.Meshes, "default", []);
+        var time = new ManualTime();
+        var running = RunAsync(server.Admin, time);
+        await AnswerAsync(MeshReason.PartlyReleased, "2 of 3 nodes have released; no agent is connected of a.");
+        await LookAsync(time, running, 25);
+        await AnswerAsync(MeshReason.Releasing, "2 of 3 nodes have released; waiting for a.");
+        await LookAsync(time, running, 1);
+        await AnswerAsync(MeshReason.PartlyReleased, "2 of 3 nodes have released; no agent is connected of a.");
+        await LookAsync(time, running, 25);
+        Assert.False(running.IsCompleted, Said);
+        await LookAsync(time, running, 10);
+        Assert.True(await running);
+        Assert.Contains("`wgmesh-agent cleanup`", Said, StringComparison.Ordinal);
+        await AssertTakenBackAsync();
+    }
+
+    [Fact]
+    public async Task That_all_have_released_is_looked_at_again_before_the_question_is_taken_back()
+    {
+        await server.CreateAsync(KubernetesObjects.Meshes, "default", []);
+        var time = new ManualTime();
+        var running = RunAsync(server.Admin, time);
+        await AnswerAsync(MeshReason.Released, "2 of 2 nodes have released.");
+        await LookAsync(time, running, 2);
+        await AnswerAsync(MeshReason.Releasing, "1 of 2 nodes has released; waiting for b."); // its agent was started anew
+        await LookAsync(time, running, 5);
+        Assert.False(running.IsCompleted, Said);
+        Assert.True((await MeshAsync())["spec"]!["released"]!.GetValue<bool>());
+
+        await AnswerAsync(MeshReason.Released, "2 of 2 nodes have released.");
+        await LookAsync(time, running, 5);
+        Assert.True(await running);
+        Assert.DoesNotContain("cleanup", Said, StringComparison.Ordinal);
+        await AssertTakenBackAsync();
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(HttpStatusCode.Conflict)]
+    [InlineData(HttpStatusCode.TooManyRequests)]
+    [InlineData(HttpStatusCode.InternalServerError)]
+    public async Task A_question_that_cannot_be_taken_back_at_once_is_taken_back_later(HttpStatusCode? trouble)
+    {
+        await server.CreateAsync(KubernetesObjects.Meshes, "default", []);
+        var left = 3;
+        var time = new ManualTime();
+        var running = RunAsync(server.Admin, time, handler: new Trouble(request =>
+            request != Request.TakeBack || left-- <= 0 ? null
+            : trouble is null ? throw new HttpRequestException("The server cannot be reached.")
+            : trouble));
+        await AnswerAsync(MeshReason.Released, "1 of 1 node has released.");
+        await LookAsync(time, running, 10);
+        Assert.True(await running, Said);
+        Assert.True(left < 0);
+        await AssertTakenBackAsync();
+    }
+
+    [Fact]
+    public async Task A_question_that_could_not_be_taken_back_is_a_failure()
+    {
+        await server.CreateAsync(KubernetesObjects.Meshes, "default", []);
+        var time = new ManualTime();
+        var running = RunAsync(
+            server.Admin, time, handler: new Trouble(request => request == Request.TakeBack ? HttpStatusCode.ServiceUnavailable : null));
+        await AnswerAsync(MeshReason.Released, "1 of 1 node has released.");
+        await LookAsync(time, running, 25);
+        Assert.False(running.IsCompleted, Said);
+        await LookAsync(time, running, 20);
+        Assert.False(await running);
+        Assert.Contains("spec.released of WireGuardMesh default may still be true", Said, StringComparison.Ordinal);
+
+        // who runs it again asks and takes back the same
+        running = RunAsync(server.Admin, time);
+        await LookAsync(time, running, 10);
+        Assert.True(await running, Said);
+        await AssertTakenBackAsync();
+    }
+
+    [Fact]
+    public async Task A_question_that_was_stored_although_the_server_failed_is_taken_back()
+    {
+        await server.CreateAsync(KubernetesObjects.Meshes, "default", []);
+        var (asked, wasStored) = (false, false);
+        var running = RunAsync(server.Admin, TimeProvider.System, handler: new Trouble(
+            request => asked && request is not Request.TakeBack ? HttpStatusCode.Forbidden : null,
+            async request =>
+            {
+                if (request != Request.Ask)
+                    return null;
+                (asked, wasStored) = (true, (await MeshAsync())["spec"]!["released"]!.GetValue<bool>());
+                return HttpStatusCode.GatewayTimeout;
+            }));
+        Assert.False(await running);
+        Assert.True(wasStored);
+        await AssertTakenBackAsync();
+    }
+
+    [Fact]
+    public async Task A_mesh_that_was_made_anew_meanwhile_is_left_alone()
+    {
+        await server.CreateAsync(KubernetesObjects.Meshes, "default", []);
+        var time = new ManualTime();
+        var running = RunAsync(server.Admin, time);
+        await KubernetesObjects.WaitAsync(() => Said.Contains("All nodes are asked", StringComparison.Ordinal), "the question");
+        await server.DeleteAsync(Mesh);
+        await KubernetesObjects.WaitAsync(async () => await server.FindAsync(Mesh) is null, () => "the mesh to go");
+        await server.CreateAsync(KubernetesObjects.Meshes, "default", new JsonObject { ["released"] = true });
+        await LookAsync(time, running, 1);
+        Assert.True(await running, Said);
+        Assert.True((await MeshAsync())["spec"]!["released"]!.GetValue<bool>());
+    }
+
+    /// <summary>The operator's answer to the question, once it is asked.</summary>
+    private async Task AnswerAsync(string reason, string message)
+    {
+        await KubernetesObjects.WaitAsync(() => Said.Contains("All nodes are asked", StringComparison.Ordinal), "the question");
+        var condition = new JsonObject
+        {
+            ["type"] = "Ready",
+            ["status"] = "False",
+            ["reason"] = reason,
+            ["message"] = message,
+            ["observedGeneration"] = (await MeshAsync())["metadata"]!["generation"]!.GetValue<long>(),
+            ["lastTransitionTime"] = "2026-01-01T00:00:00Z",
+        };
+        await server.PatchAsync($"{Mesh}/status", new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(condition) } });
+    }
+
+    /// <summary>Lets so many seconds pass, one after the other, each when it is waited for; sooner back if it ends.</summary>
+    private async Task LookAsync(ManualTime time, Task running, int seconds)
+    {
+        for (; ; time.Advance(TimeSpan.FromSeconds(1)))
+        {
+            await KubernetesObjects.WaitAsync(
+                () => running.IsCompleted || time.Waits.Contains(TimeSpan.FromSeconds(1)), $"it to wait for a second, having said:\n{Said}");
+            if (running.IsCompleted || seconds-- == 0)
+                return;
+        }
+    }
+
     private async Task AssertTakenBackAsync()
     {
         var mesh = await MeshAsync();
@@ -182,9 +329,10 @@ public sealed class UninstallTests(KubernetesServer server) : IAsyncLifetime
 
     private async Task<JsonObject> MeshAsync() => (await server.FindAsync(Mesh))!;
 
-    private async Task<bool> RunAsync(KubernetesClientConfiguration configuration, TimeProvider time, CancellationToken cancellationToken = default)
+    private async Task<bool> RunAsync(
+        KubernetesClientConfiguration configuration, TimeProvider time, CancellationToken cancellationToken = default, Trouble? handler = null)
     {
-        using var client = new KubernetesClient(configuration);
+        using var client = new KubernetesClient(configuration, null, handler is null ? [] : [handler]);
         return await new Uninstall(client, Limit, time, _output).RunAsync(cancellationToken);
     }
 
@@ -225,6 +373,33 @@ public sealed class UninstallTests(KubernetesServer server) : IAsyncLifetime
             },
         });
         return answer["status"]!["allowed"]!.GetValue<bool>();
+    }
+
+    private enum Request
+    {
+        Get,
+        Ask,
+        TakeBack,
+    }
+
+    /// <summary>A server that fails.</summary>
+    /// <param name="before">What it answers before it has done anything; null: it does what is asked.</param>
+    /// <param name="after">What it answers when it has done it; null: what came of it.</param>
+    private sealed class Trouble(Func<Request, HttpStatusCode?> before, Func<Request, Task<HttpStatusCode?>>? after = null) : DelegatingHandler
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            var kind = request.Method == HttpMethod.Get ? Request.Get
+                : (await request.Content!.ReadAsStringAsync(cancellationToken)).Contains("released", StringComparison.Ordinal) ? Request.Ask
+                : Request.TakeBack;
+            if (before(kind) is { } refusal)
+                return new HttpResponseMessage(refusal) { Content = new StringContent("no") };
+            var response = await base.SendAsync(request, cancellationToken);
+            if (after is null || await after(kind) is not { } failure)
+                return response;
+            response.Dispose();
+            return new HttpResponseMessage(failure) { Content = new StringContent("no") };
+        }
     }
 
     private sealed class Lines : TextWriter

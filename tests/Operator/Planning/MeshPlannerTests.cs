@@ -67,13 +67,22 @@ public class MeshPlannerTests
         var cluster = Three with
         {
             Mesh = MeshRecord.Default with { ListenPort = 7777, Mtu = 1400, PersistentKeepalive = 15,
-                FailurePolicy = Crds.FailurePolicy.Open },
+                FailurePolicy = Crds.FailurePolicy.Open, ServiceCidrs = Cidrs("10.96.0.0/12", "fd00:96::/112") },
         };
         var config = cluster.Plan().ForNode("c", 1)!;
 
+        Assert.Equal(["10.96.0.0/12", "fd00:96::/112"], config.Settings.ServiceCidrs);
         Assert.Equal((7777u, 1400u, FailurePolicy.Open), (config.Settings.ListenPort, config.Settings.Mtu, config.Settings.FailurePolicy));
         Assert.All(config.Peers, peer => Assert.Equal(15u, peer.PersistentKeepalive));
         Assert.Equal("192.0.2.1:7777", config.Peers[0].Endpoint);
+    }
+
+    [Fact]
+    public void Service_CIDRs_that_changed_are_told_to_every_node()
+    {
+        var before = Three.Plan();
+        var after = (Three with { Mesh = MeshRecord.Default with { ServiceCidrs = Cidrs("10.96.0.0/12") } }).Plan(before);
+        Assert.Equal(["10.96.0.0/12"], after.DeltaFrom(before, 1, "a", 2)!.Settings.ServiceCidrs);
     }
 
     [Fact]

@@ -71,6 +71,7 @@ public class PlannerProperties
 
     private static readonly Gen<ClusterState> ClusterGen =
         from nodes in Gen.ListOf(NodeGen, 4)
+        from outside in Gen.ListOf(NodeGen, 2)
         from peers in Gen.ListOf(PeerGen, 5)
         from announcements in Gen.ListOf(AnnouncementGen, 6)
         from pool in Gen.Elements("10.90.0.0/16", "10.90.0.0/29")
@@ -85,6 +86,7 @@ public class PlannerProperties
         {
             Mesh = MeshRecord.Default with { AddressPools = Cidrs(pool, "fd90:90::/64"), ServiceCidrs = Cidrs(services),
                 PodCidrs = Cidrs("10.244.0.0/16"), Protocol = protocol, Generation = generation },
+            Outside = [.. outside.DistinctBy(node => node.Name).Select(node => node with { Name = $"outside-{node.Name}" })],
             Unusable = [.. unusable.Select(name => new UnusablePeer(name, Day, 1, ["spec: is wrong"]))],
             Gateways = ClusterState.Empty.Gateways.AddRange(gateways),
         };
@@ -96,7 +98,7 @@ public class PlannerProperties
     [Fact]
     public void The_order_of_the_objects_does_not_matter() => ForAll(cluster =>
     {
-        var reversed = cluster with { Nodes = [.. cluster.Nodes.Reverse()], Peers = [.. cluster.Peers.Reverse()] };
+        var reversed = cluster with { Nodes = [.. cluster.Nodes.Reverse()], Outside = [.. cluster.Outside.Reverse()], Peers = [.. cluster.Peers.Reverse()] };
         return Text(cluster.Plan()) == Text(reversed.Plan()) && cluster.Plan().SameAs(reversed.Plan());
     });
 
@@ -107,10 +109,10 @@ public class PlannerProperties
         var all = plan.Peers.SelectMany(peer => peer.AllowedIps).ToList();
         var kept = plan.Nodes.Values.SelectMany(node => node.Addresses)
             .Select(Parsing.Prefix)
-            .Concat(cluster.Nodes.SelectMany(node => node.PodCidrs))
+            .Concat(cluster.Nodes.Concat(cluster.Outside).SelectMany(node => node.PodCidrs))
             .Concat(cluster.Mesh.PodCidrs)
             .Concat(cluster.Mesh.ServiceCidrs)
-            .Concat(cluster.Nodes.SelectMany(node => node.HostAddresses))
+            .Concat(cluster.Nodes.Concat(cluster.Outside).SelectMany(node => node.HostAddresses))
             .ToList();
         return all.Count == all.Distinct().Count()
             && plan.Peers.Where(peer => peer.Kind == PeerKind.External)

@@ -57,6 +57,24 @@ public sealed class NodePeersTests(KubernetesServer server) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_node_that_does_not_run_Linux_has_no_peer_and_is_not_waited_for()
+    {
+        await server.CreateNodeAsync("a", "10.244.1.0/24");
+        await server.CreateNodeAsync("win", "10.244.2.0/24"); // its kubelet has not said yet what it is
+        await server.WaitForPeerAsync("win", peer => peer.Allocated().Length == 2);
+        await KubernetesObjects.WaitAsync(() => _operator.Plan.Nodes.Count == 2, "both to be planned");
+
+        await server.PatchAsync("/api/v1/nodes/win", new JsonObject { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["kubernetes.io/os"] = "windows" } } });
+        await KubernetesObjects.WaitAsync(async () => await server.PeerAsync("win") is null, () => "the peer to go");
+        await _operator.ConnectAsync("a", 1);
+        _operator.Report("a");
+        await KubernetesObjects.WaitAsync(
+            async () => await server.FindAsync($"{KubernetesObjects.Meshes}/default") is { } mesh && mesh.Is("Ready", "True", "Ready"),
+            async () => "the mesh to be ready: " + (await server.FindAsync($"{KubernetesObjects.Meshes}/default"))?.ToJsonString());
+        Assert.Equal("a", Assert.Single(_operator.Plan.Nodes).Key);
+    }
+
+    [Fact]
     public async Task A_node_that_is_made_anew_has_a_new_peer_and_nothing_of_the_old_one()
     {
         await server.CreateNodeAsync("a");

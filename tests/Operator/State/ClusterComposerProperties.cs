@@ -39,8 +39,8 @@ public class ClusterComposerProperties
     {
         var (text, state) = (new StringBuilder(), view.State);
         Lines("mesh", [$"{state.Mesh.ListenPort} {state.Mesh.Generation} {List(state.Mesh.AddressPools)} {view.Mesh?.Metadata.Uid} {List(view.MeshProblems)}"]);
-        Lines("node", state.Nodes.Select(node =>
-            $"{node.Name} {node.Created:O} {node.Address} {List(node.PodCidrs)} {List(node.HostAddresses)} {List(node.Labels)}"));
+        Lines("node", state.Nodes.Select(OfNode));
+        Lines("node outside", state.Outside.Select(OfNode));
         Lines("peer", state.Peers.Select(peer =>
             $"{peer.Name} {peer.Created:O} {peer.PublicKey} {peer.Endpoint} {List(peer.AllowedIps)} {peer.PresharedKey} {peer.Generation} {peer.NodeName} "
             + $"{peer.Versions} {(peer.GatewaySelector is { } selector ? List(selector) : "")}"));
@@ -62,6 +62,9 @@ public class ClusterComposerProperties
             foreach (var line in lines.Order(StringComparer.Ordinal))
                 text.Append(CultureInfo.InvariantCulture, $"{title}: {line}\n");
         }
+
+        static string OfNode(NodeRecord node) =>
+            $"{node.Name} {node.Created:O} {node.Address} {List(node.PodCidrs)} {List(node.HostAddresses)} {List(node.Labels)}";
 
         static string List<T>(IEnumerable<T> items) => $"[{string.Join(", ", items)}]";
     }
@@ -148,6 +151,8 @@ public class ClusterComposerProperties
                 Spec = { PodCidrs = [Pick("10.244.1.0/24", "10.244.2.0/24", "nonsense")] },
                 Status = { Addresses = [new NodeAddress { Type = "InternalIP", Address = Pick("192.0.2.1", "192.0.2.2", "nowhere") }] },
             };
+            if (random.Next(3) == 0)
+                _nodes[name].Metadata.Labels[Records.SystemLabel] = Pick("linux", "windows");
             Readable("Node", name);
         }
 

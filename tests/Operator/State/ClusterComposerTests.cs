@@ -54,6 +54,34 @@ public sealed class ClusterComposerTests
         Assert.Equal(["b", "labelled"], state.Peers.Select(peer => peer.Name).Order(StringComparer.Ordinal));
     }
 
+    [Theory]
+    [InlineData("windows")]
+    [InlineData("")]
+    public void A_node_whose_label_says_that_it_does_not_run_Linux_is_outside_for_as_long_as_it_says_so(string system)
+    {
+        PutNode("a", "uid-a", Linux);
+        PutNode("b", "uid-b", node => node.Spec.PodCidrs = ["10.244.2.0/24"]);
+        PutOwnPeer("b", "uid-b", """{"nodeName":"b","publicKey":"KEY2"}""", """["10.90.0.2/32"]""");
+        Assert.Equal(["a", "b"], Update().Nodes.Keys.Order(StringComparer.Ordinal));
+
+        PutNode("b", "uid-b", node => (node.Spec.PodCidrs, node.Metadata.Labels["kubernetes.io/os"]) = (["10.244.2.0/24"], system));
+        var view = Update();
+        Assert.Equal("a", Assert.Single(view.Nodes).Key);
+        Assert.Equal("a", Assert.Single(view.State.Nodes).Name);
+        var outside = Assert.Single(view.State.Outside);
+        Assert.Equal(("b", "10.244.2.0/24"), (outside.Name, Assert.Single(outside.PodCidrs).ToString()));
+        Assert.Empty(view.State.Announcements);
+        Assert.Empty(view.State.Addresses.Nodes);
+
+        PutNode("b", "uid-b", Linux);
+        view = Update();
+        Assert.Equal(["a", "b"], view.State.Nodes.Select(node => node.Name).Order(StringComparer.Ordinal));
+        Assert.Empty(view.State.Outside);
+        Assert.Equal(["10.90.0.2/32"], Texts(view.State.Addresses.Nodes["b"]));
+
+        static void Linux(Node node) => node.Metadata.Labels["kubernetes.io/os"] = "linux";
+    }
+
     [Fact]
     public void A_nodes_addresses_are_with_its_own_peer_then_with_the_one_that_pins_its_key()
     {

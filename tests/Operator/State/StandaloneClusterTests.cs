@@ -54,6 +54,16 @@ public sealed class StandaloneClusterTests : IDisposable
     }
 
     [Fact]
+    public void A_node_that_does_not_run_Linux_is_outside_of_the_mesh()
+    {
+        Put(_files["nodes.yaml"], Node("b", "10.2.0.0/24") + Node("win", "10.3.0.0/24")
+            .Replace("{name: win}", "{name: win, labels: {kubernetes.io/os: windows}}", StringComparison.Ordinal));
+        var plan = Plan(Start());
+        Assert.Equal("b", Assert.Single(plan.Nodes).Key);
+        Assert.Contains("10.3.0.0/24", plan.Settings.MeshCidrs.Texts);
+    }
+
+    [Fact]
     public void A_creation_time_in_a_manifest_counts()
     {
         Put(_files["peers.yaml"], Peer("a", 9, "allowedIPs: [192.168.1.0/24]") + Peer("z", 10, "allowedIPs: [192.168.1.0/24]")

@@ -36,6 +36,12 @@ public sealed class TcpProxy : IDisposable
         set => _isRefusing = value;
     }
 
+    /// <summary>
+    /// Asked before anything is passed on to the server: true resets all connections, and new ones are refused from then on. So a client that waits
+    /// for each answer before it goes on takes no step beyond the one that made it true.
+    /// </summary>
+    public Func<Task<bool>>? IsOver { get; set; }
+
     /// <summary>Resets every connection.</summary>
     public void DropConnections()
     {
@@ -85,7 +91,7 @@ public sealed class TcpProxy : IDisposable
             if (!_isRefusing)
             {
                 await server.ConnectAsync(_server);
-                await Task.WhenAll(CopyAsync(client, server), CopyAsync(server, client));
+                await Task.WhenAll(CopyAsync(client, server, IsOver), CopyAsync(server, client, null));
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
@@ -104,13 +110,20 @@ public sealed class TcpProxy : IDisposable
         }
     }
 
-    private async Task CopyAsync(Socket from, Socket to)
+    private async Task CopyAsync(Socket from, Socket to, Func<Task<bool>>? isOver)
     {
         var buffer = new byte[65536];
         try
         {
             for (int read; (read = await from.ReceiveAsync(buffer)) > 0;)
             {
+                if (isOver is not null && await isOver())
+                {
+                    _isRefusing = true;
+                    DropConnections();
+                    return;
+                }
+
                 for (var sent = 0; sent < read;)
                     sent += await to.SendAsync(buffer.AsMemory(sent, read - sent));
             }

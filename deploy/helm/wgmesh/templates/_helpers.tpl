@@ -33,11 +33,18 @@ https://$(WGMESH_OPERATOR_SERVICE_HOST):7443
 {{- if contains ":" (first .) }}[{{ first . }}]{{ else }}{{ first . }}{{ end }}:{{ last . }}
 {{- end }}
 
-{{/* Where kubelet asks: at the pod's address, which is the node's, unless there nobody listens: include "wgmesh.probe" (list $ PORT PATH) */}}
+{{/* Where metrics are served, as --metrics-listen takes it: include "wgmesh.metricsEndpoint" (list $ PORT) */}}
+{{- define "wgmesh.metricsEndpoint" -}}
+{{- with (first .).Values.metrics.address }}{{ include "wgmesh.endpoint" (list . (last $)) }}
+{{- else }}{{ ternary "[$(HOST_IP)]" "$(HOST_IP)" (eq (first .).Values.operator.service.ipFamily "IPv6") }}:{{ last . }}
+{{- end }}
+{{- end }}
+
+{{/* Where kubelet asks: at the pod's address, which is the node's own, unless there nobody listens: include "wgmesh.probe" (list $ PORT PATH) */}}
 {{- define "wgmesh.probe" -}}
 {{- $address := (first .).Values.metrics.address -}}
 httpGet:
-  {{- if not (has $address (list "0.0.0.0" "::")) }}
+  {{- if not (has $address (list "" "0.0.0.0" "::")) }}
   host: {{ $address | quote }}
   {{- end }}
   port: {{ index . 1 }}
