@@ -23,7 +23,8 @@ ingredients() {
 out=$cache/$(ingredients | sha256sum | cut -c1-16)
 
 work=''
-image() { buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"; }
+# in a process namespace: a build leaves compilers running that wait for more to do
+image() { unshare --pid --fork --mount-proc --kill-child buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"; }
 
 # a root file system with folders as distributions have them, and a user for programs that need no rights: root_of FOLDER
 root_of() {
