@@ -76,7 +76,7 @@ public sealed class AdmissionTests(KubernetesServer server) : IClassFixture<Admi
         Assert.True(JsonNode.DeepEquals(
             JsonNode.Parse($$"""{"publicKey": "{{Key}}", "presharedKeySecretRef": {"name": "psk", "key": "presharedKey"}, "protocolVersions": [1]}"""), peer), peer.ToJsonString());
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(
-            """{"addressPools": ["10.90.0.0/16", "fd90:90::/64"], "listenPort": 51820, "persistentKeepalive": 0, "failurePolicy": "Closed"}"""), mesh), mesh.ToJsonString());
+            """{"addressPools": ["10.90.0.0/16", "fd90:90::/64"], "listenPort": 51820, "persistentKeepalive": 0, "failurePolicy": "Closed", "released": false}"""), mesh), mesh.ToJsonString());
     }
 
     [Fact]

@@ -87,5 +87,13 @@ internal sealed class HeardEndpoints
     }
 
     /// <summary>Forgets everything.</summary>
-    internal static void Delete(string runFolder) => File.Delete(Path.Combine(runFolder, FileName));
+    internal static void Delete(string runFolder)
+    {
+        var path = Path.Combine(runFolder, FileName);
+        AtomicFile.RemoveLeftovers(path);
+        if (File.Exists(path))
+        {
+            File.Delete(path);
+        }
+    }
 }

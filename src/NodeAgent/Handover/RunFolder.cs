@@ -1,4 +1,5 @@
 using WgMesh.NodeAgent.Cni;
+using WgMesh.NodeAgent.DataPlane;
 using WgMesh.NodeAgent.Identity;
 
 namespace WgMesh.NodeAgent.Handover;
@@ -8,5 +9,5 @@ internal static class RunFolder
 {
     /// <inheritdoc cref="PrivateFolder.Secure"/>
     internal static bool Secure(string folder) =>
-        PrivateFolder.Secure(folder, "--run-dir", AgentLock.FileName, Tenure.SocketName, Path.GetFileName(Gate.PathIn(folder)));
+        PrivateFolder.Secure(folder, "--run-dir", AgentLock.FileName, Tenure.SocketName, HeardEndpoints.FileName, Path.GetFileName(Gate.PathIn(folder)));
 }

@@ -1,4 +1,6 @@
 using WgMesh.Engine.Protocol;
+using WgMesh.NodeAgent.DataPlane;
+using WgMesh.NodeAgent.Identity;
 using Xunit.Abstractions;
 using static WgMesh.NodeAgent.Tests.Commands.TwoNodes;
 using static WgMesh.NodeAgent.Tests.Sync.Configs;
@@ -20,6 +22,10 @@ public sealed class HandoverSystemTests(ITestOutputHelper output) : IAsyncLifeti
         var (first, _) = await _nodes.ConnectAsync();
         await Wait.Until(() => _nodes.PingAToB());
         var link = _nodes.A.Ip($"-o link show dev {_nodes.Interface}").Split(':')[0];
+
+        // whatever an agent has in it is known to be an agent's
+        await Wait.Until(() => File.Exists(Path.Combine(_nodes.RunFolder("a"), HeardEndpoints.FileName)));
+        File.SetUnixFileMode(_nodes.RunFolder("a"), PrivateFile.FolderMode | UnixFileMode.OtherRead);
 
         var second = _nodes.Start("a", "--generation", "2");
         await Wait.Until(() => first.Output.Contains("The other agent has the data plane now", StringComparison.Ordinal));
