@@ -51,7 +51,7 @@ take() {
 # what .NET needs of a machine; it loads libssl by itself: take_for_dotnet ROOT
 take_for_dotnet() {
   local ssl
-  ssl=$(ldconfig -p | awk '$1 == "libssl.so.3" {print $NF; exit}')
+  ssl=$(ldconfig -p | awk '$1 == "libssl.so.3" && !seen++ {print $NF}')
   [[ -n $ssl ]] || { echo "OpenSSL 3 is needed: ldconfig -p knows no libssl.so.3" >&2; exit 1; }
   take "$1" "$ssl" "$dotnet/dotnet" "$dotnet"/shared/Microsoft.NETCore.App/10.*/*.so
   rm -rf "$1$dotnet" # taken along as libraries; it comes whole or is lent

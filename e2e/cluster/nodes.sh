@@ -108,7 +108,7 @@ pod_net() {
   local id net
   for id in $(on_node "$1" ctr -n k8s.io containers ls -q \
     "labels.\"io.kubernetes.pod.namespace\"==${3:-default},labels.\"io.kubernetes.pod.name\"==$2,labels.\"io.cri-containerd.kind\"==sandbox"); do
-    net=$(on_node "$1" ctr -n k8s.io containers info "$id" | grep -o 'netns/cni-[0-9a-f-]*' | head -1)
+    net=$(on_node "$1" ctr -n k8s.io containers info "$id" | grep -o 'netns/cni-[0-9a-f-]*' | sort -u)
     net=/proc/$(<"$MESH/pids/node$1")/root/run/$net
     [[ -f $net ]] && echo "$net" && return
   done

@@ -220,7 +220,7 @@ kubectl create serviceaccount reader >/dev/null
 kubectl create clusterrolebinding reader --clusterrole=wgmesh-tool --serviceaccount=default:reader >/dev/null
 kubectl create token reader --duration 4h --audience wgmesh >"$MESH/tool"
 wgmesh() { # by an operator that runs
-  local node; node=$(pods_on wgmesh-operator | head -1)
+  local node; node=$(pods_on wgmesh-operator | sed -n 1p)
   in_ns net "$BIN/kubectl-wgmesh" "$@" --operator "https://$mesh_ipv4.${node#node}:7443" --ca "$MESH/ca.crt" --token-file "$MESH/tool"
 }
 mesh_start ext ext "$BIN/wgmesh-agent" device --foreground wg0
