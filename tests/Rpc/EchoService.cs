@@ -6,7 +6,7 @@ namespace WgMesh.Rpc.Tests;
 /// <summary>What handlers have seen, for tests that wait for it.</summary>
 public sealed class Observations
 {
-    /// <summary>Set when a handler's cancellation token fires.</summary>
+    /// <summary>Set when a handler hears of its call's end: its cancellation token fires, or a read or write says so.</summary>
     public TaskCompletionSource Cancelled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Set when a handler has returned or thrown.</summary>
@@ -91,6 +91,9 @@ public sealed class EchoService(Observations observations) : Echo.EchoBase
         }
         finally
         {
+            // a read may hear of it first, and the handler's end takes the registration away
+            if (failure is OperationCanceledException)
+                observations.Cancelled.TrySetResult();
             observations.Returned.TrySetResult(failure);
         }
     }
