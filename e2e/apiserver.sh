@@ -89,3 +89,8 @@ condition() { field "$1" "$2" "{.status.conditions[?(@.type==\"$3\")].$4}"; } # 
 is() { [[ $("${@:2}") == "$1" ]]; } # VALUE COMMAND...
 says() { [[ $("${@:2}") =~ $1 ]]; } # PATTERN COMMAND...
 ready() { is True condition wgp "$1" Ready status; } # PEER
+
+# what the status of every peer and of the mesh says, a condition in a line
+api_conditions() {
+  kubectl get wgp,wgm -o 'go-template={{range .items}}{{$name := .metadata.name}}{{range .status.conditions}}{{printf "%s %s=%s %s: %s\n" $name .type .status .reason .message}}{{end}}{{end}}'
+}

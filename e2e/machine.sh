@@ -70,6 +70,18 @@ mesh_start() { # NAME NAMESPACE PROGRAM ARGS...
 # wg beside a program that mesh_start started: mesh_wg NAME ARGS...
 mesh_wg() { local name=$1; shift; nsenter -t "$(<"$MESH/pids/$name")" -n -m wg "$@"; }
 
+# a device's WireGuard as the mesh says that it is to be configured, with the key in $MESH/PEER.key: mesh_device_config NAME PEER [LINE...], lines
+# for its [Interface]. Whoever calls it has a function `wgmesh`, kubectl-wgmesh with what it needs to reach an operator.
+mesh_device_config() {
+  local name=$1 peer=$2 line lines; shift 2
+  lines="PrivateKey = $(<"$MESH/$peer.key")"
+  for line in "$@"; do lines+="\n$line"; done
+  wgmesh peer-config "$peer" >"$MESH/$peer.conf" || return 1
+  grep -q '^\[Peer\]' "$MESH/$peer.conf" || return 1
+  grep -vE '^(Address|MTU|DNS|#)' "$MESH/$peer.conf" | sed "s|^\[Interface\]|&\n$lines|" >"$MESH/$peer.wg"
+  mesh_wg "$name" syncconf wg0 "$MESH/$peer.wg"
+}
+
 mesh_running() { kill -0 "$(<"$MESH/pids/$1")" 2>/dev/null; } # NAME
 
 mesh_kill() { # NAME SIGNAL

@@ -41,7 +41,7 @@ finish() {
     mesh_logs
     printf '\n%spods, conditions and events:%s\n' "$bold" "$plain" >&2
     kubectl get pods --all-namespaces -o wide >&2
-    kubectl get wgp,wgm -o 'go-template={{range .items}}{{$name := .metadata.name}}{{range .status.conditions}}{{printf "%s %s=%s %s: %s\n" $name .type .status .reason .message}}{{end}}{{end}}' >&2
+    api_conditions >&2
     kubectl get events --all-namespaces --sort-by=.lastTimestamp 2>&1 | tail -40 >&2
     for pod in $(kubectl -n wgmesh get pods -o name); do
       echo "== $pod" >&2
@@ -225,13 +225,7 @@ wgmesh() { # by an operator that runs
 }
 mesh_start ext ext "$BIN/wgmesh-agent" device --foreground wg0
 wait_for 60 "wgmesh-agent device wg0 is up" mesh_wg ext show wg0
-# as the mesh says that it is to be configured
-configure_laptop() {
-  wgmesh peer-config laptop >"$MESH/laptop.conf" && grep -q '^\[Peer\]' "$MESH/laptop.conf" || return 1
-  grep -vE '^(Address|MTU|DNS|#)' "$MESH/laptop.conf" | sed "s|^\[Interface\]|&\nPrivateKey = $(<"$MESH/laptop.key")|" >"$MESH/laptop.wg"
-  mesh_wg ext syncconf wg0 "$MESH/laptop.wg"
-}
-wait_for 60 "it has the configuration that kubectl-wgmesh peer-config laptop prints" configure_laptop
+wait_for 60 "it has the configuration that kubectl-wgmesh peer-config laptop prints" mesh_device_config ext laptop
 ip -n wgc-ext addr add 10.99.0.1/32 dev wg0
 ip -n wgc-ext link set wg0 up
 ip -n wgc-ext route add 10.244.0.0/16 dev wg0
@@ -365,7 +359,7 @@ for i in 1 2; do
   wait_for 60 "web3 -> web$i" reaches 3 "${pod6[$i]}"
 done
 # it is a node with another key, which a device learns by asking
-wait_for 60 "laptop asks for its configuration" configure_laptop
+wait_for 60 "laptop asks for its configuration" mesh_device_config ext laptop
 for i in 1 2 3; do wait_for 60 "laptop -> web$i" mesh_ping ext "${pod4[$i]}"; done
 
 phase "helm uninstall, with pods that go on speaking"

@@ -18,7 +18,7 @@ finish() {
   if ((status)); then
     mesh_logs
     printf '\n%sconditions and events:%s\n' "$bold" "$plain" >&2
-    kubectl get wgp,wgm -o 'go-template={{range .items}}{{$name := .metadata.name}}{{range .status.conditions}}{{printf "%s %s=%s %s: %s\n" $name .type .status .reason .message}}{{end}}{{end}}' >&2
+    api_conditions >&2
     kubectl get events --all-namespaces >&2
   fi
   if [[ $mode == --keep ]]; then rm "$MESH/owner"; else mesh_down; fi
@@ -42,13 +42,7 @@ device() {
   ip -n "wgm-$space" route add fd00:244::/32 dev wg0
 }
 
-# what the mesh says that the device's configuration is: device_config NAMESPACE PEER
-device_config() {
-  wgmesh peer-config "$2" >"$MESH/$2.conf" || return 1
-  grep -q '^\[Peer\]' "$MESH/$2.conf" || return 1
-  grep -vE '^(Address|MTU|DNS|#)' "$MESH/$2.conf" | sed "s|^\[Interface\]|&\nPrivateKey = $(<"$MESH/$2.key")\nListenPort = 51820|" >"$MESH/$2.wg"
-  mesh_wg "$1" syncconf wg0 "$MESH/$2.wg"
-}
+device_config() { mesh_device_config "$1" "$2" "ListenPort = 51820"; } # NAMESPACE PEER
 
 step "A Kubernetes API from nothing"
 mesh_underlay
