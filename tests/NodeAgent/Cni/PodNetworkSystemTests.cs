@@ -21,17 +21,9 @@ public sealed class PodNetworkSystemTests : IDisposable
 
     public PodNetworkSystemTests()
     {
-        _options = new PodNetworkOptions
-        {
-            ConfFolder = Directory.CreateDirectory(_folder.File("net.d")).FullName,
-            BinFolder = Directory.CreateDirectory(_folder.File("bin")).FullName,
-            PluginFolder = DebiansPlugins,
-            RunFolder = _folder.File("run"),
-            StoreFolder = _folder.File("networks"),
-            Masquerade = true,
-        };
+        _options = Pods.FoldersIn(_folder, DebiansPlugins) with { Masquerade = true };
         _network = new PodNetwork(_options);
-        _runtime = new CniRuntime(_node, Path.Combine(_options.ConfFolder, ConfFolder.FileName), _options.BinFolder);
+        _runtime = new CniRuntime(_node, Path.Combine(_options.ConfFolder!, ConfFolder.FileName), _options.BinFolder);
     }
 
     private string Store => Path.Combine(_options.StoreFolder, "wgmesh");

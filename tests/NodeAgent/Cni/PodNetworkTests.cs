@@ -7,21 +7,7 @@ public sealed class PodNetworkTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly PodNetworkOptions _options;
 
-    public PodNetworkTests()
-    {
-        _options = new PodNetworkOptions
-        {
-            ConfFolder = Directory.CreateDirectory(_folder.File("net.d")).FullName,
-            BinFolder = Directory.CreateDirectory(_folder.File("bin")).FullName,
-            PluginFolder = Directory.CreateDirectory(_folder.File("source")).FullName,
-            RunFolder = _folder.File("run"),
-            StoreFolder = _folder.File("networks"),
-        };
-        foreach (var name in Conflist.Plugins)
-        {
-            File.WriteAllText(Path.Combine(_options.PluginFolder, name), name);
-        }
-    }
+    public PodNetworkTests() => _options = Pods.FoldersIn(_folder);
 
     public void Dispose() => _folder.Dispose();
 

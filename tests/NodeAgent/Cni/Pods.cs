@@ -15,6 +15,25 @@ internal static class Pods
         "wg0",
         1380);
 
+    /// <summary>Folders of a node for it, with a file in the place of each plugin unless the real ones are in <paramref name="plugins"/>.</summary>
+    internal static PodNetworkOptions FoldersIn(TemporaryFolder folder, string? plugins = null)
+    {
+        var options = new PodNetworkOptions
+        {
+            ConfFolder = Directory.CreateDirectory(folder.File("net.d")).FullName,
+            BinFolder = Directory.CreateDirectory(folder.File("bin")).FullName,
+            PluginFolder = plugins ?? Directory.CreateDirectory(folder.File("source")).FullName,
+            RunFolder = folder.File("run"),
+            StoreFolder = folder.File("networks"),
+        };
+        foreach (var name in plugins is null ? Conflist.Plugins : [])
+        {
+            File.WriteAllText(Path.Combine(options.PluginFolder, name), name);
+        }
+
+        return options;
+    }
+
     internal static PodNetworkState Of(params string[] podCidrs) => Dual with { PodCidrs = List(podCidrs) };
 
     internal static ImmutableArray<Prefix> List(params string[] prefixes) => [.. prefixes.Select(P)];

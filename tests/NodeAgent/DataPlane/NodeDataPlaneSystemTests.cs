@@ -3,6 +3,7 @@ using WgMesh.Engine.Device;
 using WgMesh.NodeAgent.Cni;
 using WgMesh.NodeAgent.DataPlane;
 using WgMesh.NodeAgent.Sync;
+using WgMesh.NodeAgent.Tests.Cni;
 using WgMesh.Rpc;
 using WgMesh.Tests.Shared;
 using static WgMesh.NodeAgent.Tests.Sync.Configs;
@@ -16,21 +17,7 @@ public sealed class NodeDataPlaneSystemTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly PodNetworkOptions _pods;
 
-    public NodeDataPlaneSystemTests()
-    {
-        _pods = new PodNetworkOptions
-        {
-            ConfFolder = Directory.CreateDirectory(_folder.File("net.d")).FullName,
-            BinFolder = Directory.CreateDirectory(_folder.File("bin")).FullName,
-            PluginFolder = Directory.CreateDirectory(_folder.File("source")).FullName,
-            RunFolder = _folder.File("run"),
-            StoreFolder = _folder.File("networks"),
-        };
-        foreach (var name in Conflist.Plugins)
-        {
-            File.WriteAllText(Path.Combine(_pods.PluginFolder, name), name);
-        }
-    }
+    public NodeDataPlaneSystemTests() => _pods = Pods.FoldersIn(_folder);
 
     public void Dispose()
     {
