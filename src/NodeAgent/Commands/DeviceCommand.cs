@@ -20,7 +20,8 @@ internal static class DeviceCommand
         var command = new Command(
             "device",
             "Makes a WireGuard interface that `wg` can configure, and returns when it is there; a process in the background carries its packets. "
-            + "It ends when the interface or its socket is deleted. LOG_LEVEL: verbose, error (default) or silent.")
+            + "It ends when the interface or its socket is deleted. LOG_LEVEL: verbose, error (default) or silent. "
+            + "WGMESH_AEAD: what computes ChaCha20-Poly1305, if not the fastest that works here: avx512 or libcrypto.")
         {
             name, foreground, disableOffload,
         };

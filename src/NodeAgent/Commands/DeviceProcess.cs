@@ -26,6 +26,7 @@ internal static class DeviceProcess
         SetMtu(device.Name);
         await using var uapi = Serve(device, log);
         log.DeviceStarted(device.Name, uapi.SocketPath);
+        log.AeadInUse(WireGuardDevice.Aead);
         Background.Ready();
 
         var stopped = Task.Delay(Timeout.Infinite, stop);
