@@ -44,7 +44,13 @@ internal static unsafe class ChaCha20Poly1305
         ChaCha20Poly1305Key.RequireOutput(ciphertext, output, length);
         fixed (byte* k = key, input = ciphertext, destination = output, ad = associatedData)
         {
-            return AeadChoice.InUse.Open(k, 0, counter, input, length, destination, ad, associatedData.Length);
+            if (AeadChoice.InUse.Open(k, 0, counter, input, length, destination, ad, associatedData.Length))
+            {
+                return true;
+            }
         }
+
+        output[..length].Clear();
+        return false;
     }
 }

@@ -52,8 +52,8 @@ internal sealed unsafe class ChaCha20Poly1305Key : IDisposable
     /// <param name="output">At least the length of <paramref name="ciphertext"/> without its 16-byte tag: gets the plaintext.</param>
     /// <param name="associatedData">Authenticated with it.</param>
     /// <returns>
-    /// False if it is not authentic (then no plaintext is in <paramref name="output"/>, which may be zeroed), too short for a tag, or if the key has
-    /// been disposed of.
+    /// False if it is not authentic (then the plaintext's place in <paramref name="output"/> is zeroed), too short for a tag, or if the
+    /// key has been disposed of.
     /// </returns>
     public bool TryOpen(ulong counter, ReadOnlySpan<byte> ciphertext, Span<byte> output, ReadOnlySpan<byte> associatedData = default) =>
         TryOpen(0, counter, ciphertext, output, associatedData);
@@ -136,6 +136,11 @@ internal sealed unsafe class ChaCha20Poly1305Key : IDisposable
         }
 
         CryptographicOperations.ZeroMemory(key);
+        if (!isAuthentic)
+        {
+            output[..length].Clear();
+        }
+
         return isAuthentic;
     }
 
