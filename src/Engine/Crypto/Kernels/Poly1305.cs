@@ -23,6 +23,7 @@ internal unsafe struct Poly1305
 
     /// <summary>Begins.</summary>
     /// <param name="key">The one-time key: r, of which this takes 16 bytes, and s.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Start(byte* key)
     {
         Clamp(key, out _r0, out _r1);
@@ -32,6 +33,7 @@ internal unsafe struct Poly1305
     }
 
     /// <summary>The first half of the one-time key with the bits cleared that have to be.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Clamp(byte* key, out ulong r0, out ulong r1)
     {
         r0 = *(ulong*)key & ClampR0;
@@ -65,6 +67,36 @@ internal unsafe struct Poly1305
         }
 
         (_h0, _h1, _h2) = (h0, h1, h2);
+    }
+
+    /// <summary>Encrypts and takes in the ciphertext in one go: neither waits for what the other has stored.</summary>
+    /// <param name="input">Plaintext.</param>
+    /// <param name="keyStream">As long as the plaintext.</param>
+    /// <param name="output">Gets the ciphertext; may be the input.</param>
+    /// <param name="length">Of the plaintext.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void EncryptAndAbsorb(byte* input, byte* keyStream, byte* output, int length)
+    {
+        ulong r0 = _r0, r1 = _r1, h0 = _h0, h1 = _h1, h2 = _h2;
+        for (; length >= 16; input += 16, keyStream += 16, output += 16, length -= 16)
+        {
+            var low = *(ulong*)input ^ *(ulong*)keyStream;
+            var high = *(ulong*)(input + 8) ^ *(ulong*)(keyStream + 8);
+            *(ulong*)output = low;
+            *(ulong*)(output + 8) = high;
+            Absorb(ref h0, ref h1, ref h2, r0, r1, low, high);
+        }
+
+        (_h0, _h1, _h2) = (h0, h1, h2);
+        if (length > 0)
+        {
+            for (var i = 0; i < length; i++)
+            {
+                output[i] = (byte)(input[i] ^ keyStream[i]);
+            }
+
+            Absorb(output, length);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -102,6 +134,7 @@ internal unsafe struct Poly1305
 
     /// <summary>Takes in the last block of the AEAD (section 2.8): both lengths in bytes. Then writes the tag.</summary>
     /// <param name="key">The one-time key.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Finish(byte* key, int adLength, int length, byte* tag)
     {
         ulong h0 = _h0, h1 = _h1, h2 = _h2;
@@ -111,6 +144,7 @@ internal unsafe struct Poly1305
 
     /// <summary>Reduces the accumulator, adds s and writes the tag.</summary>
     /// <param name="key">The one-time key.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Finish(ulong h0, ulong h1, ulong h2, byte* key, byte* tag)
     {
         // h - p, which is h + 5 - 2^130; taken instead of h if it is not negative
