@@ -26,6 +26,7 @@ internal static unsafe class Avx512ChaCha20
     /// <param name="needed">How many blocks are of use.</param>
     /// <param name="keyStream">Room for <see cref="MostBlocks"/> blocks of 64 bytes, aligned to 64.</param>
     /// <returns>How many blocks were written.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Generate(byte* key, uint nonce0, ulong nonce, uint counter, int needed, byte* keyStream)
     {
         if (needed <= 4)

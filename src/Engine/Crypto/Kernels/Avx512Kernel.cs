@@ -4,14 +4,17 @@ using System.Runtime.Intrinsics.X86;
 
 namespace WgMesh.Engine.Crypto.Kernels;
 
-/// <summary>ChaCha20-Poly1305 by AVX-512 (F and BW, as x86-64-v4 has them).</summary>
+/// <summary>
+/// ChaCha20-Poly1305 by AVX-512 (F and BW, as x86-64-v4 has them). What is long and without associated data, as packets are, is summed up eight blocks at
+/// a time; the rest one by one, since powers of the key cost as much as ten blocks.
+/// </summary>
 internal sealed unsafe class Avx512Kernel : AeadKernel
 {
     private const int Block = 64;
-    private const int KeyStream = Avx512ChaCha20.MostBlocks * Block;
 
-    // the first block, whose first half is the key of Poly1305, stays while the others are made anew
-    private const int Scratch = Block + KeyStream;
+    // Scratch: the block that begins with the key of Poly1305; blocks of key stream, made anew as often as it takes; powers of the key.
+    private const int Powers = Block + (Avx512ChaCha20.MostBlocks * Block);
+    private const int Scratch = Powers + Avx512Poly1305.PowersLength;
 
     public override string Name => "avx512";
 
@@ -22,18 +25,26 @@ internal sealed unsafe class Avx512Kernel : AeadKernel
     public override void Seal(byte* key, uint nonce0, ulong nonce, byte* input, int length, byte* output, byte* ad, int adLength)
     {
         var memory = stackalloc byte[Scratch + Block];
-        var stream = Aligned(memory);
-        var used = Avx512ChaCha20.Generate(key, nonce0, nonce, 0, Blocks(length) + 1, stream) * Block;
-        var first = Math.Min(length, used - Block);
-        Xor(input, stream + Block, output, first);
-        if (length > first)
+        var scratch = Aligned(memory);
+        var stream = Math.Min(Avx512ChaCha20.Generate(key, nonce0, nonce, 0, Blocks(length) + 1, scratch) * Block - Block, length);
+        if (length < Avx512Poly1305.ShortestMessage)
         {
-            used = Scratch;
-            XorRest(key, nonce0, nonce, stream + Block, input, first, length, output);
+            var poly = default(Poly1305);
+            poly.Start(scratch);
+            poly.Absorb(ad, adLength);
+            poly.EncryptAndAbsorb(input, scratch + Block, output, length);
+            poly.Finish(scratch, adLength, length, output + length);
+            poly = default;
+        }
+        else
+        {
+            Avx512Poly1305.WritePowers(scratch, (ulong*)(scratch + Powers));
+            Xor(input, scratch + Block, output, stream);
+            XorRest(key, nonce0, nonce, scratch + Block, input, stream, length, output);
+            Tag(scratch, output, length, ad, adLength, output + length);
         }
 
-        Tag(stream, output, length, ad, adLength, output + length);
-        Wipe(stream, used);
+        Wipe(scratch, length);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -41,30 +52,33 @@ internal sealed unsafe class Avx512Kernel : AeadKernel
     public override bool Open(byte* key, uint nonce0, ulong nonce, byte* input, int length, byte* output, byte* ad, int adLength)
     {
         var memory = stackalloc byte[Scratch + Block];
-        var stream = Aligned(memory);
-        var used = Avx512ChaCha20.Generate(key, nonce0, nonce, 0, Blocks(length) + 1, stream) * Block;
+        var scratch = Aligned(memory);
+        var stream = Math.Min(Avx512ChaCha20.Generate(key, nonce0, nonce, 0, Blocks(length) + 1, scratch) * Block - Block, length);
         var tag = stackalloc ulong[2];
-        Tag(stream, input, length, ad, adLength, (byte*)tag);
-        var differing = (tag[0] ^ *(ulong*)(input + length)) | (tag[1] ^ *(ulong*)(input + length + 8));
-        if (differing == 0)
+        if (length >= Avx512Poly1305.ShortestMessage)
         {
-            var first = Math.Min(length, used - Block);
-            Xor(input, stream + Block, output, first);
-            if (length > first)
-            {
-                used = Scratch;
-                XorRest(key, nonce0, nonce, stream + Block, input, first, length, output);
-            }
+            Avx512Poly1305.WritePowers(scratch, (ulong*)(scratch + Powers));
         }
 
-        Wipe(stream, used);
-        return differing == 0;
+        Tag(scratch, input, length, ad, adLength, (byte*)tag);
+        var isAuthentic = ((tag[0] ^ *(ulong*)(input + length)) | (tag[1] ^ *(ulong*)(input + length + 8))) == 0;
+        if (isAuthentic)
+        {
+            Xor(input, scratch + Block, output, stream);
+            XorRest(key, nonce0, nonce, scratch + Block, input, stream, length, output);
+        }
+
+        Wipe(scratch, length);
+        return isAuthentic;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Blocks(int length) => (int)(((uint)length + Block - 1) / Block);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static byte* Aligned(byte* memory) => (byte*)(((nuint)memory + Block - 1) & ~(nuint)(Block - 1));
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void XorRest(byte* key, uint nonce0, ulong nonce, byte* stream, byte* input, int done, int length, byte* output)
     {
         while (done < length)
@@ -84,57 +98,56 @@ internal sealed unsafe class Avx512Kernel : AeadKernel
             (Vector512.Load(input) ^ Vector512.Load(stream)).Store(output);
         }
 
-        if ((length & 32) != 0)
-        {
-            (Vector256.Load(input) ^ Vector256.Load(stream)).Store(output);
-            input += 32;
-            stream += 32;
-            output += 32;
-        }
-
-        if ((length & 16) != 0)
+        for (; length >= 16; input += 16, stream += 16, output += 16, length -= 16)
         {
             (Vector128.Load(input) ^ Vector128.Load(stream)).Store(output);
-            input += 16;
-            stream += 16;
-            output += 16;
         }
 
-        if ((length & 8) != 0)
+        if (length >= 8)
         {
             *(ulong*)output = *(ulong*)input ^ *(ulong*)stream;
             input += 8;
             stream += 8;
             output += 8;
+            length -= 8;
         }
 
-        for (var i = 0; i < (length & 7); i++)
+        for (var i = 0; i < length; i++)
         {
             output[i] = (byte)(input[i] ^ stream[i]);
         }
     }
 
-    private static void Tag(byte* oneTimeKey, byte* data, int length, byte* ad, int adLength, byte* tag)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Tag(byte* scratch, byte* data, int length, byte* ad, int adLength, byte* tag)
     {
         if (adLength == 0 && length >= Avx512Poly1305.ShortestMessage)
         {
-            Avx512Poly1305.Tag(oneTimeKey, data, length, tag);
+            Avx512Poly1305.Tag(scratch, (ulong*)(scratch + Powers), data, length, tag);
             return;
         }
 
         var poly = default(Poly1305);
-        poly.Start(oneTimeKey);
+        poly.Start(scratch);
         poly.Absorb(ad, adLength);
         poly.Absorb(data, length);
-        poly.Finish(oneTimeKey, adLength, length, tag);
+        poly.Finish(scratch, adLength, length, tag);
         poly = default;
     }
 
-    private static void Wipe(byte* from, int length)
+    // what a message of that length leaves behind: at most 192 bytes come with four blocks, at most 448 with eight
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Wipe(byte* scratch, int length)
     {
-        for (var to = from + length; from < to; from += Block)
+        var used = length <= 3 * Block ? 4 * Block : length <= 7 * Block ? 8 * Block : Powers;
+        for (var at = 0; at < used; at += Block)
         {
-            Vector512<byte>.Zero.Store(from);
+            Vector512<byte>.Zero.Store(scratch + at);
+        }
+
+        for (var at = Powers; at < Scratch; at += Block)
+        {
+            Vector512<byte>.Zero.Store(scratch + at);
         }
     }
 }

@@ -23,6 +23,7 @@ internal unsafe struct Poly1305
 
     /// <summary>Begins.</summary>
     /// <param name="key">The one-time key: r, of which this takes 16 bytes, and s.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Start(byte* key)
     {
         Clamp(key, out _r0, out _r1);
@@ -32,6 +33,7 @@ internal unsafe struct Poly1305
     }
 
     /// <summary>The first half of the one-time key with the bits cleared that have to be.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Clamp(byte* key, out ulong r0, out ulong r1)
     {
         r0 = *(ulong*)key & ClampR0;
@@ -42,9 +44,10 @@ internal unsafe struct Poly1305
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Absorb(byte* data, int length)
     {
+        ulong r0 = _r0, r1 = _r1, h0 = _h0, h1 = _h1, h2 = _h2;
         for (; length >= 16; data += 16, length -= 16)
         {
-            Absorb(*(ulong*)data, *(ulong*)(data + 8));
+            Absorb(ref h0, ref h1, ref h2, r0, r1, *(ulong*)data, *(ulong*)(data + 8));
         }
 
         if (length > 0)
@@ -60,26 +63,57 @@ internal unsafe struct Poly1305
                 low = (low << 8) | data[i];
             }
 
-            Absorb(low, high);
+            Absorb(ref h0, ref h1, ref h2, r0, r1, low, high);
+        }
+
+        (_h0, _h1, _h2) = (h0, h1, h2);
+    }
+
+    /// <summary>Encrypts and takes in the ciphertext in one go: neither waits for what the other has stored.</summary>
+    /// <param name="input">Plaintext.</param>
+    /// <param name="keyStream">As long as the plaintext.</param>
+    /// <param name="output">Gets the ciphertext; may be the input.</param>
+    /// <param name="length">Of the plaintext.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void EncryptAndAbsorb(byte* input, byte* keyStream, byte* output, int length)
+    {
+        ulong r0 = _r0, r1 = _r1, h0 = _h0, h1 = _h1, h2 = _h2;
+        for (; length >= 16; input += 16, keyStream += 16, output += 16, length -= 16)
+        {
+            var low = *(ulong*)input ^ *(ulong*)keyStream;
+            var high = *(ulong*)(input + 8) ^ *(ulong*)(keyStream + 8);
+            *(ulong*)output = low;
+            *(ulong*)(output + 8) = high;
+            Absorb(ref h0, ref h1, ref h2, r0, r1, low, high);
+        }
+
+        (_h0, _h1, _h2) = (h0, h1, h2);
+        if (length > 0)
+        {
+            for (var i = 0; i < length; i++)
+            {
+                output[i] = (byte)(input[i] ^ keyStream[i]);
+            }
+
+            Absorb(output, length);
         }
     }
 
-    /// <summary>Takes in one block of 16 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Absorb(ulong low, ulong high)
+    private static void Absorb(ref ulong h0, ref ulong h1, ref ulong h2, ulong r0, ulong r1, ulong low, ulong high)
     {
-        var h0 = _h0 + low;
+        h0 += low;
         var carry = Carry(h0 < low);
-        var h1 = _h1 + high;
-        var h2 = _h2 + 1 + Carry(h1 < high);
+        h1 += high;
+        h2 += 1 + Carry(h1 < high);
         h1 += carry;
         h2 += Carry(h1 < carry);
 
-        var s1 = _r1 + (_r1 >> 2);
-        var d0High = Math.BigMul(h0, _r0, out var d0);
-        var d1High = Math.BigMul(h0, _r1, out var d1);
+        var s1 = r1 + (r1 >> 2);
+        var d0High = Math.BigMul(h0, r0, out var d0);
+        var d1High = Math.BigMul(h0, r1, out var d1);
         var high2 = Math.BigMul(h1, s1, out var low2);
-        var high3 = Math.BigMul(h1, _r0, out var low3);
+        var high3 = Math.BigMul(h1, r0, out var low3);
         d0 += low2;
         d0High += high2 + Carry(d0 < low2);
         d1 += low3;
@@ -88,26 +122,29 @@ internal unsafe struct Poly1305
         d1 += low2;
         d1High += Carry(d1 < low2);
         d1 += d0High;
-        h2 = (h2 * _r0) + d1High + Carry(d1 < d0High);
+        h2 = (h2 * r0) + d1High + Carry(d1 < d0High);
 
         // what is above 2^130 comes back times five
         low2 = (h2 >> 2) + (h2 & ~3UL);
-        _h0 = d0 + low2;
-        carry = Carry(_h0 < low2);
-        _h1 = d1 + carry;
-        _h2 = (h2 & 3) + Carry(_h1 < carry);
+        h0 = d0 + low2;
+        carry = Carry(h0 < low2);
+        h1 = d1 + carry;
+        h2 = (h2 & 3) + Carry(h1 < carry);
     }
 
     /// <summary>Takes in the last block of the AEAD (section 2.8): both lengths in bytes. Then writes the tag.</summary>
     /// <param name="key">The one-time key.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Finish(byte* key, int adLength, int length, byte* tag)
     {
-        Absorb((ulong)adLength, (ulong)length);
-        Finish(_h0, _h1, _h2, key, tag);
+        ulong h0 = _h0, h1 = _h1, h2 = _h2;
+        Absorb(ref h0, ref h1, ref h2, _r0, _r1, (ulong)adLength, (ulong)length);
+        Finish(h0, h1, h2, key, tag);
     }
 
     /// <summary>Reduces the accumulator, adds s and writes the tag.</summary>
     /// <param name="key">The one-time key.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Finish(ulong h0, ulong h1, ulong h2, byte* key, byte* tag)
     {
         // h - p, which is h + 5 - 2^130; taken instead of h if it is not negative

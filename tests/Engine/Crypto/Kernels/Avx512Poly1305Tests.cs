@@ -28,9 +28,11 @@ public sealed unsafe class Avx512Poly1305Tests
                 var data = new byte[length];
                 data.AsSpan().Fill(fill);
                 var tag = new byte[16];
-                fixed (byte* k = key, d = data, t = tag)
+                var powers = new byte[Avx512Poly1305.PowersLength];
+                fixed (byte* k = key, d = data, p = powers, t = tag)
                 {
-                    Avx512Poly1305.Tag(k, d, length, t);
+                    Avx512Poly1305.WritePowers(k, (ulong*)p);
+                    Avx512Poly1305.Tag(k, (ulong*)p, d, length, t);
                 }
 
                 Assert.Equal(ReferenceAead.Poly1305(key, ReferenceAead.Authenticated([], data)), tag);
