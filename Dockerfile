@@ -10,7 +10,8 @@ ARG VERSION=0.1.0
 # What it is built from, such as a commit.
 ARG REVISION=
 
-# Packages first: this layer stays until a project file or a lock file changes.
+# Packages first: this layer stays until a project file or a lock file changes. They are what the lock files say; the second restore adds what the
+# SDK takes to compile ahead for the image's own architecture.
 FROM ${SDK_IMAGE} AS restore
 WORKDIR /source
 COPY global.json Directory.Build.props Directory.Packages.props ./
@@ -22,16 +23,17 @@ COPY src/NodeAgent/NodeAgent.csproj src/NodeAgent/packages.lock.json src/NodeAge
 COPY src/Operator/Operator.csproj src/Operator/packages.lock.json src/Operator/
 COPY src/Rpc/Rpc.csproj src/Rpc/packages.lock.json src/Rpc/
 COPY src/Telemetry/Telemetry.csproj src/Telemetry/packages.lock.json src/Telemetry/
-RUN dotnet restore src/Operator --locked-mode \
-    && dotnet restore src/NodeAgent --locked-mode \
-    && dotnet restore src/Cli --locked-mode
+RUN dotnet msbuild src/Cli -getProperty:NETCoreSdkPortableRuntimeIdentifier >/architecture \
+    && for project in Operator NodeAgent Cli; do \
+      dotnet restore "src/$project" --locked-mode && dotnet restore "src/$project" -p:RuntimeIdentifier="$(cat /architecture)" || exit 1; \
+    done
 
 FROM restore AS publish
 ARG VERSION
 COPY .editorconfig ./
 COPY src/ src/
 RUN for project in Operator NodeAgent Cli; do \
-      dotnet publish "src/$project" -c Release --no-restore -p:Version="${VERSION}" -o /publish || exit 1; \
+      dotnet publish "src/$project" -c Release --no-restore -r "$(cat /architecture)" -p:Version="${VERSION}" -o /publish || exit 1; \
     done
 
 # What the agent runs on a node, and puts there: nft with its libraries (but for those of libc, which every runtime image has), and the

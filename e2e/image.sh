@@ -113,8 +113,12 @@ build() {
   work=$(mktemp -d "$cache/.work.XXXXXX")
   log=$work/log
   trap 'status=$?; ((status)) && tail -40 "$log" >&2; rm -rf "$work"; exit "$status"' EXIT
-  local packages=${NUGET_PACKAGES:-$HOME/.nuget/packages} name
-  for name in Operator NodeAgent Cli; do dotnet restore "src/$name" --locked-mode >"$log" 2>&1; done
+  local packages=${NUGET_PACKAGES:-$HOME/.nuget/packages} name architecture
+  architecture=$(dotnet msbuild src/Cli -getProperty:NETCoreSdkPortableRuntimeIdentifier)
+  for name in Operator NodeAgent Cli; do
+    dotnet restore "src/$name" --locked-mode >"$log" 2>&1
+    dotnet restore "src/$name" -p:RuntimeIdentifier="$architecture" >"$log" 2>&1
+  done
   base_images >"$log" 2>&1
   pod_images >"$log" 2>&1
   image build --isolation chroot --layers=false --build-arg SDK_IMAGE=localhost/wgmesh-sdk --build-arg RUNTIME_IMAGE=localhost/wgmesh-runtime \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the three programs into artifacts/bin, if a source is newer than they are.
+# Builds the three programs into artifacts/bin, compiled ahead for this machine, if a source is newer than they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$PWD/artifacts/bin
@@ -11,7 +11,9 @@ command -v dotnet >/dev/null || { echo "the .NET 10 SDK is needed: there is no d
 mkdir -p "$out"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+architecture=$(dotnet msbuild src/Cli -getProperty:NETCoreSdkPortableRuntimeIdentifier)
 for project in Operator NodeAgent Cli; do
-  dotnet publish "src/$project" -c Release -o "$out" --nologo -v quiet >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+  { dotnet restore "src/$project" --locked-mode && dotnet publish "src/$project" -c Release -r "$architecture" -o "$out" --nologo -v quiet; } >"$log" 2>&1 ||
+    { cat "$log" >&2; exit 1; }
 done
 touch "$stamp"

@@ -18,15 +18,21 @@ cluster_client() {
   api_kubeconfig "$name" "client-certificate: $API/$name.crt, client-key: $API/$name.key"
 }
 
+# nodes have no pod CIDRs unless it is given these: cluster_controllers "${cluster_node_cidrs[@]}"
+cluster_node_cidrs=(--allocate-node-cidrs=true --cluster-cidr="$cluster_pods" --node-cidr-mask-size-ipv4=24 --node-cidr-mask-size-ipv6=64)
+cluster_controllers() {
+  # shellcheck disable=SC2046 # one word or none
+  api_run controllers "$WGMESH_KUBERNETES/kube-controller-manager" --kubeconfig="$API/controllers.conf" --bind-address=127.0.0.1 --leader-elect=false \
+    --service-account-private-key-file="$API/serviceaccount.key" --root-ca-file="$API/ca.crt" --use-service-account-credentials=true \
+    --service-cluster-ip-range="$cluster_services" $(api_gates) "$@"
+}
+
 cluster_control_plane() {
   api_up
   cluster_client controllers /CN=system:kube-controller-manager
   cluster_client scheduler /CN=system:kube-scheduler
   cluster_client kube-proxy /CN=system:kube-proxy
+  cluster_controllers "${cluster_node_cidrs[@]}"
   # shellcheck disable=SC2046 # one word or none
-  api_run controllers "$WGMESH_KUBERNETES/kube-controller-manager" --kubeconfig="$API/controllers.conf" --bind-address=127.0.0.1 --leader-elect=false \
-    --service-account-private-key-file="$API/serviceaccount.key" --root-ca-file="$API/ca.crt" --use-service-account-credentials=true \
-    --allocate-node-cidrs=true --cluster-cidr="$cluster_pods" --service-cluster-ip-range="$cluster_services" \
-    --node-cidr-mask-size-ipv4=24 --node-cidr-mask-size-ipv6=64 $(api_gates)
   api_run scheduler "$WGMESH_KUBERNETES/kube-scheduler" --kubeconfig="$API/scheduler.conf" --bind-address=127.0.0.1 --leader-elect=false
 }

@@ -14,13 +14,16 @@ for folder in etc opt var; do mount --rbind "$home/$folder" "/$folder"; done
 mount --make-shared /var # volumes that are mounted for a container are seen in others
 mount -t tmpfs -o mode=755 none /run
 mkdir -p /run/lock /run/netns
-mount -t tmpfs -o mode=755 none /etc/cni/net.d # so that it can become read-only beneath containers that have it
 
 containerd --config /etc/containerd/config.toml >/var/log/containerd.log 2>&1 &
 until ctr version >/dev/null 2>&1; do sleep 0.1; done
-for image in /opt/images/*.tar; do
-  ctr -n k8s.io images import --snapshotter "$(</etc/containerd/snapshotter)" "$image" >>/var/log/import.log 2>&1
-done
+# onto a new disk
+if [[ ! -e /var/lib/images-are-here ]]; then
+  for image in /opt/images/*.tar; do
+    ctr -n k8s.io images import --snapshotter "$(</etc/containerd/snapshotter)" "$image" >>/var/log/import.log 2>&1
+  done
+  touch /var/lib/images-are-here
+fi
 
 # sysctls of connection tracking are the machine's
 /opt/kubernetes/kube-proxy --kubeconfig=/etc/kubernetes/kube-proxy.conf --hostname-override="$name" --cluster-cidr="$pods" --proxy-mode=iptables \

@@ -3,16 +3,16 @@
 # container on it, by ending that first process.
 #   CLUSTER_IMAGES    folder of images (docker-archive) that its containerd is given
 
-# a node and what is on its disk, not yet running: cluster_node N
+# what is on a node's disk: cluster_node N
 cluster_node() {
   local name=node$1 address=$mesh_ipv4.$1 home=$MESH/node$1 newly=''
-  mesh_namespace "$name" "$address"
-  in_ns "$name" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
   mkdir -p "$home"/{opt/cni/bin,opt/images,opt/kubernetes,var/{cache,lib,log,tmp}}
   ln -s /run "$home/var/run"
   cp -a /etc "$home/etc"
   rm -rf "$home"/etc/cni "$home"/etc/containerd
   mkdir -p "$home"/etc/{cni/net.d,containerd,kubernetes}
+  # a disk of its own, so that it can become read-only beneath containers that have it
+  mount -t tmpfs -o mode=755 none "$home/etc/cni/net.d"
   cluster_client "$name" "/O=system:nodes/CN=system:node:$name" "subjectAltName=IP:$address" extendedKeyUsage=serverAuth,clientAuth
   cp "$API/$name.crt" "$home/etc/kubernetes/kubelet.crt"
   cp "$API/$name.key" "$home/etc/kubernetes/kubelet.key"
@@ -72,6 +72,8 @@ T
 # powers it on: cluster_boot N
 cluster_boot() {
   local name=node$1 outer first='' gates
+  mesh_namespace "$name" "$mesh_ipv4.$1"
+  in_ns "$name" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
   gates=$(api_gates) # not in the line below: it would be the first child
   # nsenter rather than `ip netns exec`, which mounts another /sys, without the cgroups; slave: what is unmounted outside is not held in here
   nsenter --net="/run/netns/$mesh_name-$name" unshare -m -u -p --fork --mount-proc --kill-child --propagation slave \
@@ -86,14 +88,17 @@ cluster_boot() {
   echo "$first" >"$MESH/pids/$name"
 }
 
-# cuts its power: cluster_halt N
-cluster_halt() { mesh_kill "node$1" KILL; }
-
-# and takes it away, with its disk and its place in the network
-cluster_scrap() { # N
-  cluster_halt "$1"
+# cuts its power: nothing is left but its disk: cluster_halt N
+cluster_halt() {
+  mesh_kill "node$1" KILL
   ip -n "$mesh_name-net" link del "v-node$1"
   ip netns del "$mesh_name-node$1"
+}
+
+# and takes it away, with its disk: cluster_scrap N
+cluster_scrap() {
+  cluster_halt "$1"
+  umount "$MESH/node$1/etc/cni/net.d"
   rm -rf "$MESH/node$1"
 }
 
@@ -135,7 +140,9 @@ cluster_claim() {
 }
 
 cluster_down() {
+  local disk
   [[ -s $MESH/sysctls ]] && sysctl -qp "$MESH/sysctls"
+  for disk in "$MESH"/node*/etc/cni/net.d; do umount --lazy "$disk" 2>/dev/null; done
   mesh_down
   # of the containers; only what is empty goes, and those that have ended just now take a moment
   for _ in {1..50}; do

@@ -289,27 +289,23 @@ for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; d
 faulty() { says "$2" condition wgp "$1" Ready message; } # NODE PATTERN
 told() { says "$2" kubectl get events --field-selector "involvedObject.kind=Node,involvedObject.name=$1" -o 'jsonpath={.items[*].message}'; } # NODE PATTERN
 
-phase "A foreign network configuration comes before ours on node2"
+phase "A foreign network configuration comes before ours on node2, a CNI folder is read-only on node3"
 echo '{"cniVersion": "1.0.0", "name": "other", "plugins": [{"type": "loopback"}]}' | on_node 2 tee /etc/cni/net.d/05-other.conflist >/dev/null
-wait_for 120 "the status of node2 names it" faulty node2 '05-other.conflist'
+on_node 3 bash -c 'rm /etc/cni/net.d/10-wgmesh.conflist && mount -o remount,ro /etc/cni/net.d'
+wait_for 120 "the status of node2 names the file" faulty node2 '05-other.conflist'
 wait_for 60 "an event on node2, too" told node2 '05-other.conflist'
 note "$(condition wgp node2 Ready message)"
-on_node 2 test -f /etc/cni/net.d/05-other.conflist || fail "somebody else's file was removed"
-for i in 1 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
-wait_for 60 "pods on node2 are reached as before" reaches 1 "${pod4[2]}"
-on_node 2 rm /etc/cni/net.d/05-other.conflist
-wait_for 120 "it is gone: WireGuardPeer node2 is Ready" ready node2
-
-phase "A CNI folder that is read-only on node3"
-on_node 3 bash -c 'rm /etc/cni/net.d/10-wgmesh.conflist && mount -o remount,ro /etc/cni/net.d'
-wait_for 120 "the status of node3 says so" faulty node3 'read-only'
+wait_for 120 "the status of node3 says that its folder is read-only" faulty node3 'read-only'
 wait_for 60 "an event on node3, too" told node3 'read-only'
 note "$(condition wgp node3 Ready message)"
+on_node 2 test -f /etc/cni/net.d/05-other.conflist || fail "somebody else's file was removed"
+wait_for 60 "WireGuardPeer node1 is Ready" ready node1
+wait_for 60 "pods on node2 are reached as before" reaches 1 "${pod4[2]}"
 wait_for 60 "pods on node3 are reached as before" reaches 1 "${pod4[3]}"
-for i in 1 2; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
+on_node 2 rm /etc/cni/net.d/05-other.conflist
 on_node 3 mount -o remount,rw /etc/cni/net.d
-wait_for 120 "it can be written again: WireGuardPeer node3 is Ready" ready node3
-wait_for 60 "the network configuration is back" on_node 3 test -s /etc/cni/net.d/10-wgmesh.conflist
+wait_for 60 "the network configuration of node3 is back" on_node 3 test -s /etc/cni/net.d/10-wgmesh.conflist
+for i in 2 3; do wait_for 120 "WireGuardPeer node$i is Ready" ready "node$i"; done
 
 phase "An image that cannot be pulled"
 chart upgrade wgmesh deploy/helm/wgmesh --reuse-values --set image.tag=0.0.0 >/dev/null
@@ -336,15 +332,58 @@ for i in 1 2 3; do
   wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"
 done
 
-phase "A node is removed, and another of its name comes"
+phase "The power of node3 fails: after that no pod is started before the host is closed"
+kubectl apply -f - <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: early}
+spec:
+  nodeSelector: {kubernetes.io/hostname: node3}
+  terminationGracePeriodSeconds: 0
+  # speaks from its first moment on
+  containers: [{name: early, image: "localhost/tools:1", command: [ping, "${pod4[1]}"]}]
+Y
+kubectl wait pod/early --for=condition=Ready --timeout=120s >/dev/null
+cluster_halt 3
+# its agent cannot start: where its folder is to be is a file
+kept=$MESH/node3/var/lib/wgmesh/agent
+mv "$kept" "$kept.away"
+touch "$kept"
+cluster_boot 3
+refused() { says 'open /run/wgmesh/data-path-is-up: no such file' kubectl get events --field-selector "involvedObject.name=$1" -o 'jsonpath={.items[*].message}'; } # POD
+for pod in web3 early; do wait_for 120 "$pod is not connected while there is no agent" refused "$pod"; done
+note "$(kubectl get events --field-selector involvedObject.name=early,reason=FailedCreatePodSandBox -o 'jsonpath={.items[-1:].message}')"
+on_node 3 test -s /etc/cni/net.d/10-wgmesh.conflist || fail "the network configuration did not outlive the restart: it is not the gate that held the pods"
+is 2 in_ns node3 bash -c 'ip -o link | wc -l' || fail "beside lo and eth0 there is: $(in_ns node3 ip -o link)"
+rm "$kept"
+mv "$kept.away" "$kept"
+wait_for 150 "the agent is there: web3 -> web1" reaches 3 "${pod4[1]}"
+on_node 3 test -e /run/wgmesh/data-path-is-up || fail "pods are connected without the gate"
+readdressed() { addresses; reaches 1 "${pod4[3]}"; }
+wait_for 60 "web1 -> web3" readdressed
+wait_for 120 "the pod that speaks from its first moment on does" pod_net 3 early
+kubectl delete pod early --force --grace-period=0 >/dev/null 2>&1
+
+phase "A node is removed, and another of its name comes, which is given no pod CIDR at first"
 before=$(field wgp node3 '{.metadata.uid} {.spec.publicKey}')
 cluster_scrap 3
 kubectl delete node node3 >/dev/null
 forgotten() { ! kubectl get wgp node3 && ! in_ns node1 ip -o route show dev wgmesh0 | grep -qF "${pod4[3]%.*}."; }
 wait_for 60 "its WireGuardPeer is gone, and node1 leads nothing to it" forgotten
 wait_for 60 "web1 -> web2" reaches 1 "${pod4[2]}"
+mesh_kill controllers TERM
+cluster_controllers
 cluster_node 3
 cluster_boot 3
+wait_for 180 "the status of node3 says what is missing" faulty node3 'has no pod CIDR.*--allocate-node-cidrs'
+wait_for 60 "an event on node3, too" told node3 'has no pod CIDR.*--allocate-node-cidrs'
+note "$(condition wgp node3 Ready message)"
+is "" on_node 3 ls -A /etc/cni/net.d || fail "there is a network configuration: $(on_node 3 ls -A /etc/cni/net.d)"
+node_ready 3 && fail "node3 is Ready without a pod CIDR"
+for i in 1 2; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
+wait_for 60 "web1 -> web2" reaches 1 "${pod4[2]}"
+mesh_kill controllers TERM
+cluster_controllers "${cluster_node_cidrs[@]}"
 wait_for 180 "node3 is Ready" node_ready 3
 wait_for 60 "WireGuardPeer node3 is Ready" ready node3
 after=$(field wgp node3 '{.metadata.uid} {.spec.publicKey}')

@@ -11,7 +11,7 @@ internal static partial class Query
     private static readonly ImmutableHashSet<string> EverywhereLabels = ["job", "instance", "__name__", "otel_metric_overflow", "alertname", "alertstate", "severity"];
 
     // the labels of every series; a histogram has three kinds
-    private static readonly ImmutableDictionary<string, ImmutableHashSet<string>> Series = MetricsDocument.Of("WgMesh.Engine", "WgMesh.Agent", "WgMesh.Operator")
+    private static readonly ImmutableDictionary<string, ImmutableHashSet<string>> Series = MetricsDocument.Of("WgMesh.Engine", "WgMesh.Agent", "WgMesh.Operator", "WgMesh.Process")
         .SelectMany(metric => metric.Type == "histogram"
             ? new[] { "_bucket", "_sum", "_count" }.Select(suffix => (Name: metric.Name + suffix, Labels: metric.Labels.Append("le")))
             : [(metric.Name, metric.Labels)])

@@ -28,6 +28,7 @@ internal static class AgentEndpoints
             .WithMetrics(metrics => metrics
                 .AddSeriesMeter(WireGuardDevice.MeterName, instrument => WireGuardDevice.MostSeries(instrument, peerSeries))
                 .AddMeter(AgentMetrics.MeterName)
+                .AddProcessMeter()
                 .AddPrometheusExporter());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {

@@ -8,7 +8,8 @@ namespace WgMesh.Operator.Distribution;
 
 /// <summary>
 /// The configuration of an external peer in the format of wg-quick(8), all but its private key. It lists the nodes that admit the peer.
-/// If not all do, the one that the others reach it through carries all of the mesh that no listed node owns.
+/// If not all do, the one that the others reach it through carries all of the mesh that no listed node owns. What the peer was refused stands
+/// above it as a comment.
 /// </summary>
 internal static class PeerConfigText
 {
@@ -19,10 +20,15 @@ internal static class PeerConfigText
     {
         var peer = plan.Peers.Single(config => config.Name == outcome.Name && config.Kind == PeerKind.External);
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# WireGuardPeer {peer.Name}\n[Interface]\n");
+        text.Append(CultureInfo.InvariantCulture, $"# WireGuardPeer {peer.Name}\n");
+        foreach (var message in outcome.Messages)
+            text.Append(CultureInfo.InvariantCulture, $"# {message}\n");
+        text.Append("[Interface]\n");
         text.Append(CultureInfo.InvariantCulture,
             $"# PrivateKey = the key that {Convert.ToBase64String(peer.PublicKey.Span)} is the public key of; only the device has it\n");
-        if (outcome.Addresses.IsEmpty)
+        if (peer.AllowedIps.Count == 0)
+            text.Append("# Address = none was given, and none of its allowed IPs is routed to it: the mesh sends it nothing\n");
+        else if (outcome.Addresses.IsEmpty)
             text.Append("# Address = none was given: add the device's own address within its allowed IPs\n");
         else
             text.Append(CultureInfo.InvariantCulture, $"Address = {string.Join(", ", outcome.Addresses)}\n");

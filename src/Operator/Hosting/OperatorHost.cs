@@ -6,6 +6,7 @@ using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Planning;
 using WgMesh.Operator.State;
 using WgMesh.Operator.Telemetry;
+using WgMesh.Telemetry;
 
 namespace WgMesh.Operator.Hosting;
 
@@ -70,6 +71,7 @@ internal static class OperatorHost
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .ConfigureResource(resource => resource.AddService("wgmesh-operator"))
             .AddMeter(OperatorMetrics.MeterName)
+            .AddProcessMeter()
             .AddView(MeshMetrics.NodeLinks, new MetricStreamConfiguration { CardinalityLimit = MeshMetrics.MostNodeSeries })
             .AddPrometheusExporter());
         services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);

@@ -6,6 +6,7 @@ using WgMesh.Engine.Device;
 using WgMesh.Engine.Protocol;
 using WgMesh.NodeAgent.Telemetry;
 using WgMesh.Operator.Telemetry;
+using WgMesh.Telemetry;
 using WgMesh.Tests.Shared;
 
 namespace WgMesh.Mesh.Tests.Metrics;
@@ -65,7 +66,7 @@ public sealed partial class MetricsContractTests : IAsyncLifetime
 
         var scrape = await ScrapeAsync(new Uri(web.Urls.Single()));
         Assert.Empty(MetricsContract.Violations(
-            scrape, MetricsDocument.Of(WireGuardDevice.MeterName, AgentMetrics.MeterName), [WireGuardDevice.MeterName, AgentMetrics.MeterName]));
+            scrape, MetricsDocument.Of(WireGuardDevice.MeterName, AgentMetrics.MeterName, ProcessMeterProviderBuilderExtensions.MeterName), [WireGuardDevice.MeterName, AgentMetrics.MeterName]));
         // the bound that the page gives, agent and engine together
         var own = Exposition.Parse(scrape).SelectMany(metric => metric.Series).Where(series => !series.Any(label => label is { Key: "peer" } or { Key: "interface", Value: not "wgmesh1" }));
         Assert.InRange(own.Count() + 1, 60, MetricsDocument.SeriesOfAnAgent.Own); // one: target_info
@@ -95,7 +96,7 @@ public sealed partial class MetricsContractTests : IAsyncLifetime
         {
             violations = MetricsContract.Violations(
                 await ScrapeAsync(_operator.MetricsAddress),
-                MetricsDocument.Of(OperatorMetrics.MeterName),
+                MetricsDocument.Of(OperatorMetrics.MeterName, ProcessMeterProviderBuilderExtensions.MeterName),
                 [OperatorMetrics.MeterName],
                 // tests/Operator/Hosting/KubernetesOperatorTests.Its_metrics_are_those_of_the_page has the others
                 name => !name.StartsWith("wgmesh_operator_kubernetes_", StringComparison.Ordinal));

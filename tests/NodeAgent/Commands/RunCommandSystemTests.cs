@@ -1,6 +1,7 @@
 using WgMesh.Engine.Device;
 using WgMesh.Engine.Protocol;
 using WgMesh.NodeAgent.Telemetry;
+using WgMesh.Telemetry;
 using WgMesh.Tests.Shared;
 using Xunit.Abstractions;
 using static WgMesh.NodeAgent.Tests.Commands.TwoNodes;
@@ -73,7 +74,7 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
         Assert.Matches("wgmesh_agent_config_apply_duration_seconds_count\\{[^}]*\\} [1-9]", text);
         Assert.DoesNotContain("wgmesh_agent_cni_ready", text, StringComparison.Ordinal); // pods are not its business here
         Assert.Matches("wgmesh_peer_sent_packets_total\\{[^}]*peer=\"b\"[^}]*\\} [1-9]", text);
-        Assert.Empty(MetricsContract.Violations(text, MetricsDocument.Of(WireGuardDevice.MeterName, AgentMetrics.MeterName)));
+        Assert.Empty(MetricsContract.Violations(text, MetricsDocument.Of(WireGuardDevice.MeterName, AgentMetrics.MeterName, ProcessMeterProviderBuilderExtensions.MeterName)));
         File.WriteAllText(_nodes.Folder.File("metrics"), text);
         Assert.Equal("", NetNamespace.Command("sh", "-c", $"promtool check metrics < {_nodes.Folder.File("metrics")} 2>&1").Trim());
         Assert.Equal("ok\n", _nodes.A.Exec("curl", "-fsS", "-m", "30", "http://127.0.0.1:9586/healthz"));

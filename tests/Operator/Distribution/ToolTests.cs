@@ -131,6 +131,23 @@ public class ToolTests
         Assert.Contains("# Address = none was given", text, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_configuration_of_a_peer_that_did_not_get_its_prefixes_says_why()
+    {
+        await using var running = await RunningOperator.StartAsync(Peer("laptop", 9, "allowedIPs: [10.99.0.1/32]") + Mesh("serviceCIDRs: [10.96.0.0/12]"));
+        using var a = await ConnectAsync(running.Client(), Hello("a", 1));
+
+        var text = (await running.Client().GetPeerConfigAsync(new GetPeerConfigRequest { Peer = "laptop" })).Text;
+
+        Assert.StartsWith("""
+            # WireGuardPeer laptop
+            # allowed IP 10.99.0.1/32 is refused: it overlaps 10.96.0.0/12, a service CIDR of the mesh
+            [Interface]
+
+            """, text, StringComparison.Ordinal);
+        Assert.Contains("# Address = none was given, and none of its allowed IPs is routed to it", text, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("nobody", StatusCode.NotFound)]
     [InlineData("a", StatusCode.FailedPrecondition)]

@@ -9,6 +9,7 @@ using WgMesh.Operator.Telemetry;
 using WgMesh.Operator.Tests.Distribution;
 using WgMesh.Operator.Tests.Trust;
 using WgMesh.Rpc;
+using WgMesh.Telemetry;
 
 namespace WgMesh.Operator.Tests.Hosting;
 
@@ -137,7 +138,7 @@ public sealed class KubernetesOperatorTests(WgMeshCluster cluster) : IAsyncLifet
             string[] last = ["wgmesh_operator_config_peers_sent_total", "wgmesh_operator_node_links"];
             await UntilAsync(async () => (scrape = await running.MetricsAsync()) is var text && last.All(name => text.Contains(name, StringComparison.Ordinal)));
 
-            Assert.Empty(MetricsContract.Violations(scrape, MetricsDocument.Of(OperatorMetrics.MeterName), [OperatorMetrics.MeterName]));
+            Assert.Empty(MetricsContract.Violations(scrape, MetricsDocument.Of(OperatorMetrics.MeterName, ProcessMeterProviderBuilderExtensions.MeterName), [OperatorMetrics.MeterName]));
             // those that appear when something happened: it did
             string[] seen = [.. Exposition.Parse(scrape).Select(metric => metric.Name)];
             Assert.Subset(seen.ToHashSet(), new HashSet<string>(

@@ -60,7 +60,7 @@ internal static partial class MetricsContract
         var words = metric.Name.Split('_');
         if (!Name().IsMatch(metric.Name))
         {
-            yield return $"{metric.Name} is not of the form wgmesh_a_b.";
+            yield return $"{metric.Name} is not of the form wgmesh_a_b, nor one of a process.";
         }
 
         if (words.Intersect(OtherUnits).FirstOrDefault() is { } unit)
@@ -104,6 +104,6 @@ internal static partial class MetricsContract
         return names;
     }
 
-    [GeneratedRegex("^wgmesh(_[a-z][a-z0-9]*)+$")]
+    [GeneratedRegex("^(wgmesh|process)(_[a-z][a-z0-9]*)+$")]
     private static partial Regex Name();
 }
