@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace WgMesh.Engine.Routing;
 
@@ -16,8 +18,8 @@ internal sealed class AllowedIps<TOwner>
     where TOwner : class
 {
     private readonly Lock _writing = new();
-    private readonly AllowedIpsTrie<uint, TOwner> _ipv4 = new();
-    private readonly AllowedIpsTrie<UInt128, TOwner> _ipv6 = new();
+    private readonly AllowedIpsTrie<IPv4Bits> _ipv4 = new();
+    private readonly AllowedIpsTrie<IPv6Bits> _ipv6 = new();
 
     /// <summary>Number of prefixes.</summary>
     public int Count
@@ -32,10 +34,10 @@ internal sealed class AllowedIps<TOwner>
     }
 
     /// <summary>Owner of the longest prefix that contains an IPv4 address, or null.</summary>
-    public TOwner? LookupIPv4(uint address) => _ipv4.Lookup(address);
+    public TOwner? LookupIPv4(uint address) => Owner(_ipv4.Lookup(new(address)));
 
     /// <summary>Owner of the longest prefix that contains an IPv6 address, or null.</summary>
-    public TOwner? LookupIPv6(UInt128 address) => _ipv6.Lookup(address);
+    public TOwner? LookupIPv6(UInt128 address) => Owner(_ipv6.Lookup(IPv6Bits.From(address)));
 
     /// <summary>
     /// Owner of an IP packet's destination address; null if nobody's, or if this is no IPv4 or IPv6 packet with a whole header.
@@ -54,8 +56,8 @@ internal sealed class AllowedIps<TOwner>
         lock (_writing)
         {
             return prefix.IsIPv6
-                ? _ipv6.Insert(prefix.Address, prefix.Length, owner)
-                : _ipv4.Insert((uint)prefix.Address, prefix.Length, owner);
+                ? Owner(_ipv6.Insert(IPv6Bits.From(prefix.Address), prefix.Length, owner))
+                : Owner(_ipv4.Insert(IPv4Bits.From(prefix.Address), prefix.Length, owner));
         }
     }
 
@@ -66,8 +68,8 @@ internal sealed class AllowedIps<TOwner>
         lock (_writing)
         {
             return prefix.IsIPv6
-                ? _ipv6.Remove(prefix.Address, prefix.Length, owner)
-                : _ipv4.Remove((uint)prefix.Address, prefix.Length, owner);
+                ? _ipv6.Remove(IPv6Bits.From(prefix.Address), prefix.Length, owner)
+                : _ipv4.Remove(IPv4Bits.From(prefix.Address), prefix.Length, owner);
         }
     }
 
@@ -84,31 +86,30 @@ internal sealed class AllowedIps<TOwner>
     /// <summary>An owner's prefixes, IPv4 first, in address order, a shorter one before longer ones with the same address.</summary>
     public ImmutableArray<Prefix> List(TOwner owner)
     {
-        var prefixes = new List<Prefix>();
+        Prefix[] prefixes;
         lock (_writing)
         {
-            _ipv4.List(owner, IPv4Prefix, prefixes);
-            _ipv6.List(owner, IPv6Prefix, prefixes);
+            prefixes = [.. _ipv4.List(owner), .. _ipv6.List(owner)];
         }
 
-        prefixes.Sort(static (a, b) => (a.IsIPv6, a.Address, a.Length).CompareTo((b.IsIPv6, b.Address, b.Length)));
-        return [.. prefixes];
+        Array.Sort(prefixes, InOrder);
+        return ImmutableCollectionsMarshal.AsImmutableArray(prefixes);
     }
 
     /// <summary>All prefixes with their owners at one moment, ordered as <see cref="List"/> does.</summary>
     public IReadOnlyList<(Prefix Prefix, TOwner Owner)> Enumerate()
     {
-        var prefixes = new List<(Prefix Prefix, TOwner Owner)>();
+        (Prefix Prefix, TOwner Owner)[] prefixes;
         lock (_writing)
         {
-            _ipv4.List(IPv4Prefix, prefixes);
-            _ipv6.List(IPv6Prefix, prefixes);
+            prefixes = [.. _ipv4.List().Concat(_ipv6.List()).Select(entry => (entry.Prefix, Owner(entry.Owner)!))];
         }
 
+        Array.Sort(prefixes, static (a, b) => InOrder(a.Prefix, b.Prefix));
         return prefixes;
     }
 
-    /// <summary>Number of nodes in memory beside the two roots, for tests of compression.</summary>
+    /// <summary>Number of nodes in memory, for tests of compression.</summary>
     internal int CountNodes()
     {
         lock (_writing)
@@ -117,14 +118,24 @@ internal sealed class AllowedIps<TOwner>
         }
     }
 
-    private TOwner? Lookup(ReadOnlySpan<byte> packet, int ipv4Offset, int ipv6Offset) => packet.IsEmpty ? null : (packet[0] >> 4) switch
+    private TOwner? Lookup(ReadOnlySpan<byte> packet, int ipv4Offset, int ipv6Offset)
     {
-        4 when packet.Length >= IpPacket.IPv4HeaderLength => LookupIPv4(BinaryPrimitives.ReadUInt32BigEndian(packet[ipv4Offset..])),
-        6 when packet.Length >= IpPacket.IPv6HeaderLength => LookupIPv6(BinaryPrimitives.ReadUInt128BigEndian(packet[ipv6Offset..])),
-        _ => null,
-    };
+        if (packet.Length >= IpPacket.IPv4HeaderLength && packet[0] >> 4 == 4)
+        {
+            return Owner(_ipv4.Lookup(new IPv4Bits(BinaryPrimitives.ReadUInt32BigEndian(packet[ipv4Offset..]))));
+        }
 
-    private static Prefix IPv4Prefix(uint address, int length) => Prefix.Create(address, length, false);
+        if (packet.Length >= IpPacket.IPv6HeaderLength && packet[0] >> 4 == 6)
+        {
+            var address = packet.Slice(ipv6Offset, 16);
+            return Owner(_ipv6.Lookup(new IPv6Bits(BinaryPrimitives.ReadUInt64BigEndian(address), BinaryPrimitives.ReadUInt64BigEndian(address[8..]))));
+        }
 
-    private static Prefix IPv6Prefix(UInt128 address, int length) => Prefix.Create(address, length, true);
+        return null;
+    }
+
+    // All owners came as TOwner; the tries do not know the type, since code that does not depend on one is quicker, and so is this than a cast.
+    private static TOwner? Owner(object? owner) => Unsafe.As<TOwner?>(owner);
+
+    private static int InOrder(Prefix a, Prefix b) => (a.IsIPv6, a.Address, a.Length).CompareTo((b.IsIPv6, b.Address, b.Length));
 }

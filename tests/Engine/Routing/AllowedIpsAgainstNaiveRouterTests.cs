@@ -71,8 +71,8 @@ public sealed class AllowedIpsAgainstNaiveRouterTests
             }
         }
 
-        // compressed: beside the owned nodes there are only such with two children, hence fewer than owned ones
-        Assert.InRange(table.CountNodes(), naive.Keys.Count(p => p.Length > 0), 2 * naive.Count);
+        // compressed: each node is where at least two things part, hence there are fewer than prefixes
+        Assert.InRange(table.CountNodes(), 0, Math.Max(0, naive.Count - 1));
         return true;
     }
 

@@ -63,6 +63,61 @@ public sealed class AllowedIpsConcurrencyTests
     }
 
     [Fact]
+    public async Task A_look_up_beside_any_changes_finds_nobody_whose_the_address_never_was()
+    {
+        // an owner for each value of the first byte, whose prefixes come and go at random
+        var table = new AllowedIps<string>();
+        var owners = Enumerable.Range(0, 256).Select(i => $"{i}").ToArray();
+        using var done = new CancellationTokenSource();
+        using var started = new CountdownEvent(2);
+        var readers = Enumerable.Range(0, 2)
+            .Select(seed => Task.Factory.StartNew(() => Read(new Random(seed)), default, TaskCreationOptions.LongRunning, TaskScheduler.Default))
+            .ToArray();
+        started.Wait();
+        void Read(Random random)
+        {
+            started.Signal();
+            while (!done.IsCancellationRequested)
+            {
+                var address = Address(random);
+                var owner = owners[(int)(address >> 120)];
+                Assert.True(table.LookupIPv6(address) is not { } six || six == owner);
+                Assert.True(table.LookupIPv4((uint)(address >> 96)) is not { } four || four == owner);
+            }
+        }
+
+        var random = new Random(7);
+        for (var i = 0; i < 200_000; i++)
+        {
+            var address = Address(random);
+            var owner = owners[(int)(address >> 120)];
+            var ipv4 = Prefix.Create(address >> 96, random.Next(8, 33), false);
+            var ipv6 = Prefix.Create(address, random.Next(8, 129), true);
+            switch (random.Next(8))
+            {
+                case 0:
+                    table.RemoveOwner(owner);
+                    break;
+                case 1 or 2 or 3:
+                    table.Remove(ipv4, owner);
+                    table.Remove(ipv6, owner);
+                    break;
+                default:
+                    table.Insert(ipv4, owner);
+                    table.Insert(ipv6, owner);
+                    break;
+            }
+        }
+
+        await done.CancelAsync();
+        await Task.WhenAll(readers);
+
+        // few values, so that prefixes nest and meet
+        static UInt128 Address(Random random) =>
+            ((UInt128)random.Next(4) << 124) | ((UInt128)random.Next(4) << 100) | ((UInt128)random.Next(4) << 62) | (UInt128)random.Next(4);
+    }
+
+    [Fact]
     public void Writers_wait_for_each_other()
     {
         var table = new AllowedIps<string>();

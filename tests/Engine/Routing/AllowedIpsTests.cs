@@ -99,7 +99,7 @@ public sealed class AllowedIpsTests
         Assert.Same(_a, Lookup("10.1.0.1"));
         Assert.Null(Lookup("fd00::1"));
         Assert.Empty(_table.List(_b));
-        Assert.Equal(1, _table.CountNodes());
+        Assert.Equal(0, _table.CountNodes()); // one prefix alone needs none
     }
 
     [Fact]
@@ -135,6 +135,88 @@ public sealed class AllowedIpsTests
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Of_prefixes_one_in_another_at_every_length_each_has_what_is_in_no_longer_one(bool isIPv6)
+    {
+        var address = isIPv6 ? new UInt128(0xfd01_2345_6789_abcd, 0xef01_2345_6789_abcd) : 0x0a0b_0c0d;
+        var prefixes = Enumerable.Range(0, (isIPv6 ? 128 : 32) + 1).Select(length => Prefix.Create(address, length, isIPv6)).ToArray();
+        var owners = prefixes.Select(prefix => prefix.ToString()).ToArray();
+        for (var i = 0; i < prefixes.Length; i++)
+        {
+            _table.Insert(prefixes[i], owners[i]);
+        }
+
+        // the address that leaves the path right behind a prefix is that prefix's; and when it goes, that of the one before
+        for (var i = prefixes.Length - 1; i >= 0; i--)
+        {
+            var leaves = i == prefixes.Length - 1 ? address : address ^ (UInt128.One << (prefixes[i].Bits - 1 - i));
+            Assert.Same(owners[i], Lookup(leaves, isIPv6));
+            Assert.True(_table.Remove(prefixes[i], owners[i]));
+            Assert.Same(i == 0 ? null : owners[i - 1], Lookup(leaves, isIPv6));
+        }
+    }
+
+    [Fact]
+    public void Prefixes_that_differ_in_the_last_bit_alone_need_one_node()
+    {
+        Insert("fd00::2/128", _a);
+        Insert("fd00::3/128", _b);
+        Assert.Same(_a, Lookup("fd00::2"));
+        Assert.Same(_b, Lookup("fd00::3"));
+        Assert.Null(Lookup("fd00::1"));
+        Assert.Null(Lookup("fc00::2"));
+        Assert.Equal(1, _table.CountNodes());
+    }
+
+    [Fact]
+    public void A_prefix_that_goes_and_comes_again_is_listed_once()
+    {
+        Insert("10.0.0.0/8", _b);
+        for (var i = 0; i < 100; i++)
+        {
+            Insert("10.1.0.0/16", _a);
+            Insert("10.2.0.0/16", _a);
+            Insert("10.1.0.0/16", _b);
+        }
+
+        Assert.Equal(["10.2.0.0/16"], _table.List(_a).Select(p => p.ToString()));
+        Assert.Equal(["10.0.0.0/8", "10.1.0.0/16"], _table.List(_b).Select(p => p.ToString()));
+        Assert.Equal(3, _table.Enumerate().Count);
+        Assert.Equal(2, _table.RemoveOwner(_b));
+        Assert.Equal(1, _table.Count);
+    }
+
+    [Fact]
+    public void An_owner_without_prefixes_is_not_kept_alive()
+    {
+        var table = new AllowedIps<object>();
+        var stays = new object();
+        var gone = ComeAndGo();
+        GC.Collect();
+        Assert.All(gone, owner => Assert.False(owner.IsAlive));
+        Assert.Equal(3, table.Count);
+        GC.KeepAlive(table);
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        WeakReference[] ComeAndGo()
+        {
+            object removed = new(), replaced = new(), lost = new();
+            table.Insert(Parse("10.0.0.0/8"), removed);
+            table.Insert(Parse("fd00::/8"), removed);
+            table.Insert(Parse("10.1.0.0/16"), replaced);
+            table.Insert(Parse("10.2.0.0/16"), lost);
+            table.Insert(Parse("fd00::/16"), lost);
+            table.Insert(Parse("fd00:1::/32"), stays);
+            table.RemoveOwner(removed);
+            table.Insert(Parse("10.1.0.0/16"), stays);
+            table.Remove(Parse("10.2.0.0/16"), lost);
+            table.Insert(Parse("fd00::/16"), stays);
+            return [new(removed), new(replaced), new(lost)];
+        }
+    }
+
+    [Theory]
     [InlineData(0x45, 0)]
     [InlineData(0x45, 19)]
     [InlineData(0x60, 39)]
@@ -162,6 +244,8 @@ public sealed class AllowedIpsTests
     private string? Lookup(string address)
     {
         var host = Parse(address);
-        return host.IsIPv6 ? _table.LookupIPv6(host.Address) : _table.LookupIPv4((uint)host.Address);
+        return Lookup(host.Address, host.IsIPv6);
     }
+
+    private string? Lookup(UInt128 address, bool isIPv6) => isIPv6 ? _table.LookupIPv6(address) : _table.LookupIPv4((uint)address);
 }

@@ -1,0 +1,317 @@
+using System.Diagnostics;
+using System.Numerics;
+
+namespace WgMesh.Engine.Routing;
+
+/// <summary>
+/// The nodes of a trie in one array of words, so small that those of 100,000 prefixes stay in a processor's caches. A node is a tree bitmap (W. Eatherton,
+/// G. Varghese, Z. Dittia, "Tree bitmap: hardware/software IP lookups with incremental updates", 2004): it tells addresses apart by six bits, its
+/// stride, and has the prefixes that end within these.
+/// </summary>
+/// <remarks>
+/// <code>
+/// node  a word of children: bit n, something goes on where the stride is n
+///       a word of prefixes: bit 2^k + n, one ends behind the first k bits of the stride, whose value is n (so longer ones have higher bits)
+///       a slot for each bit that is set: the children's, then the prefixes'
+/// slot  bits 0-7 length; bit 8 whether it is a node; bits 9-31 index of the node, or number of the prefix's owner; bits 32-63 IPv4 address
+///       for IPv6 two words more: the address
+/// </code>
+/// With its length a slot's address is the prefix, or what all prefixes in the node begin with, up to the stride: so paths are compressed. Strides
+/// begin at the multiples of 6 up to 60, and 64 bits behind these, so that none lies across two words of an address.
+/// <para>
+/// Readers take no lock, for what they can reach never changes but in first words of slots, and there only so that the address in the words behind
+/// stays right. All else is written before such a word leads to it. No word and no number is used twice: when all are, the trie moves to
+/// another memory, and this one stays as it is for those who still read it.
+/// </para>
+/// </remarks>
+internal sealed class AllowedIpsMemory<TBits>
+    where TBits : struct, IAddressBits<TBits>
+{
+    private const int Stride = 6;
+    private const int HeaderWords = 2;
+    private const ulong NodeFlag = 0x100;
+    private const int ValueShift = 9;
+    private const int ValueLimit = 1 << (32 - ValueShift);
+
+    // What one change takes at most: a node with each of 64 children and 63 prefixes, and a root.
+    private static readonly int WordsOfChange = HeaderWords + (129 * TBits.SlotWords);
+
+    // For each value of a stride the bits of the prefixes that it lies in.
+    private static readonly ulong[] Enclosing = [.. Enumerable.Range(0, 1 << Stride).Select(value =>
+        Enumerable.Range(0, Stride).Aggregate(0UL, (bits, length) => bits | PrefixBit(value, length)))];
+
+    private readonly ulong[] _words;
+    private readonly object?[] _owners;
+    private int _usedWords = TBits.SlotWords; // the first slot is the root of an empty trie: it says that all addresses are owner 0's, who is nobody
+    private int _usedOwners = 1;
+    private int _garbageWords;
+    private int _root;
+
+    /// <summary>An empty one, with space for so much, half of that more, and a few changes.</summary>
+    /// <exception cref="InvalidOperationException">It is more than slots can refer to: more than two million prefixes of IPv6, or four of IPv4.</exception>
+    public AllowedIpsMemory(int words, int owners)
+    {
+        if (words + WordsOfChange > ValueLimit)
+        {
+            throw new InvalidOperationException("There are too many allowed IPs.");
+        }
+
+        _words = new ulong[Math.Min(words + (words / 2) + (2 * WordsOfChange), ValueLimit)];
+        _owners = new object?[Math.Min(owners + (owners / 2) + 16, ValueLimit)];
+    }
+
+    /// <summary>Words that the root leads to.</summary>
+    public int LiveWords => _usedWords - _garbageWords;
+
+    /// <summary>Whether there is space for any one change.</summary>
+    public bool HasRoom => _words.Length - _usedWords >= WordsOfChange && _usedOwners < _owners.Length;
+
+    /// <summary>How many numbers of owners were given, 0 among them.</summary>
+    public int UsedOwners => _usedOwners;
+
+    /// <summary>The slot that leads to all others; 0 if the trie is empty.</summary>
+    public int Root => _root;
+
+    /// <summary>Number of the owner of the longest prefix that contains an address, or 0. For any thread at any time.</summary>
+    public int Find(TBits address)
+    {
+        var words = _words;
+        var slot = Volatile.Read(ref _root);
+        var longest = 0UL;
+        while (true)
+        {
+            var first = Volatile.Read(ref words[slot]);
+            var length = (byte)first;
+            if (address.CommonWith(TBits.Read(words, slot, first)) < length)
+            {
+                return Value(longest);
+            }
+
+            if ((first & NodeFlag) == 0)
+            {
+                return Value(first);
+            }
+
+            var node = Value(first);
+            var stride = address.SixBits(length);
+            var prefixes = words[node + 1] & Enclosing[stride];
+            if (prefixes != 0)
+            {
+                longest = Volatile.Read(ref words[Slot(node, PrefixIndex(node, 1UL << BitOperations.Log2(prefixes)))]);
+            }
+
+            var child = 1UL << stride;
+            if ((words[node] & child) == 0)
+            {
+                return Value(longest);
+            }
+
+            slot = Slot(node, ChildIndex(node, child));
+        }
+    }
+
+    /// <summary>An owner by its number; null if it has gone.</summary>
+    public object? Owner(int number) => Volatile.Read(ref _owners[number]);
+
+    /// <summary>Gives an owner a number.</summary>
+    public int AddOwner(object owner)
+    {
+        _owners[_usedOwners] = owner;
+        return _usedOwners++;
+    }
+
+    /// <summary>Forgets an owner, to which no slot refers any more.</summary>
+    public void RemoveOwner(int number) => Volatile.Write(ref _owners[number], null);
+
+    /// <summary>What is in a slot.</summary>
+    public AllowedIpsItem<TBits> Read(int slot)
+    {
+        var first = _words[slot];
+        return new(TBits.Read(_words, slot, first), (byte)first, (first & NodeFlag) != 0, Value(first));
+    }
+
+    /// <summary>The slot in a node for a prefix, or for what leads to it.</summary>
+    /// <returns>False if there is none.</returns>
+    public bool TryFindSlot(AllowedIpsItem<TBits> node, TBits bits, int length, out int slot)
+    {
+        var (isPrefix, bit, index) = Place(node, bits, length);
+        slot = Slot(node.Value, index);
+        return (_words[node.Value + (isPrefix ? 1 : 0)] & bit) != 0;
+    }
+
+    /// <summary>Publishes the item that leads to all others, or null if there is none any more.</summary>
+    public void SetRoot(AllowedIpsItem<TBits>? item)
+    {
+        _garbageWords += _root == 0 ? 0 : TBits.SlotWords;
+        var slot = 0;
+        if (item is { } root)
+        {
+            slot = Allocate(TBits.SlotWords);
+            Write(slot, root);
+        }
+
+        Volatile.Write(ref _root, slot);
+    }
+
+    /// <summary>Publishes an item in a slot in use, of whose address its own is the same or a part.</summary>
+    public void Replace(int slot, AllowedIpsItem<TBits> item)
+    {
+        Debug.Assert(Read(slot).Bits.CommonWith(item.Bits) >= item.Length, "The address in the slot stays as it is.");
+        Volatile.Write(ref _words[slot], FirstWord(item));
+    }
+
+    /// <summary>Publishes an item in a slot in use, or, if its address is another one, in a copy of the node that has the slot.</summary>
+    /// <param name="parent">The slot of that node; 0 if it is the root that is replaced.</param>
+    public void Replace(int slot, int parent, AllowedIpsItem<TBits> item)
+    {
+        if (Read(slot).Bits.CommonWith(item.Bits) >= item.Length)
+        {
+            Replace(slot, item);
+        }
+        else if (parent == 0)
+        {
+            SetRoot(item);
+        }
+        else
+        {
+            var node = Read(parent);
+            var copy = Copy(node, 0, 0, 0);
+            Write(copy.Value + slot - node.Value, item);
+            Replace(parent, copy);
+        }
+    }
+
+    /// <summary>A new node for two items that part, or of which one ends, after so many bits in common.</summary>
+    public AllowedIpsItem<TBits> Join(AllowedIpsItem<TBits> one, AllowedIpsItem<TBits> other, int common)
+    {
+        var node = new AllowedIpsItem<TBits>(one.Bits, PositionOf(common), true, Allocate(HeaderWords));
+        return With(With(node, one), other);
+    }
+
+    /// <summary>The node with one item more.</summary>
+    public AllowedIpsItem<TBits> With(AllowedIpsItem<TBits> node, AllowedIpsItem<TBits> item)
+    {
+        var (isPrefix, bit, index) = Place(node, item.Bits, item.Length);
+        var copy = Copy(node, index, 0, 1);
+        _words[copy.Value + (isPrefix ? 1 : 0)] |= bit;
+        Write(Slot(copy.Value, index), item);
+        return copy;
+    }
+
+    /// <summary>The node without one of its items; if it had two, the other one, which needs no node.</summary>
+    public AllowedIpsItem<TBits> Without(AllowedIpsItem<TBits> node, AllowedIpsItem<TBits> item)
+    {
+        var (isPrefix, bit, index) = Place(node, item.Bits, item.Length);
+        if (SlotCount(node.Value) == 2)
+        {
+            _garbageWords += HeaderWords + (2 * TBits.SlotWords);
+            return Read(Slot(node.Value, 1 - index));
+        }
+
+        var copy = Copy(node, index, 1, 0);
+        _words[copy.Value + (isPrefix ? 1 : 0)] &= ~bit;
+        return copy;
+    }
+
+    /// <summary>Copies what the root leads to into an empty memory; by owners' numbers here those there are handed in.</summary>
+    public void CopyTo(AllowedIpsMemory<TBits> target, int[] numbers)
+    {
+        if (_root != 0)
+        {
+            target.SetRoot(Moved(Read(_root)));
+        }
+
+        Debug.Assert(target.LiveWords == LiveWords, "All that is not reached is known to be garbage.");
+
+        AllowedIpsItem<TBits> Moved(AllowedIpsItem<TBits> item)
+        {
+            if (!item.IsNode)
+            {
+                return item with { Value = numbers[item.Value] };
+            }
+
+            var count = SlotCount(item.Value);
+            var node = target.Allocate(HeaderWords + (count * TBits.SlotWords));
+            _words.AsSpan(item.Value, HeaderWords).CopyTo(target._words.AsSpan(node));
+            for (var index = 0; index < count; index++)
+            {
+                target.Write(Slot(node, index), Moved(Read(Slot(item.Value, index))));
+            }
+
+            return item with { Value = node };
+        }
+    }
+
+    /// <summary>Number of nodes that the root leads to, for tests of compression.</summary>
+    internal int CountNodes()
+    {
+        return Below(Read(_root));
+
+        int Below(AllowedIpsItem<TBits> item) =>
+            item.IsNode ? 1 + Enumerable.Range(0, SlotCount(item.Value)).Sum(index => Below(Read(Slot(item.Value, index)))) : 0;
+    }
+
+    // A copy of a node; from an index on it has some slots less, or some more that are to be written.
+    private AllowedIpsItem<TBits> Copy(AllowedIpsItem<TBits> node, int index, int less, int more)
+    {
+        var end = Slot(node.Value, SlotCount(node.Value));
+        var copy = Allocate(end - node.Value + ((more - less) * TBits.SlotWords));
+        _words.AsSpan(node.Value..Slot(node.Value, index)).CopyTo(_words.AsSpan(copy));
+        _words.AsSpan(Slot(node.Value, index + less)..end).CopyTo(_words.AsSpan(Slot(copy, index + more)));
+        _garbageWords += end - node.Value;
+        return node with { Value = copy };
+    }
+
+    private void Write(int slot, AllowedIpsItem<TBits> item)
+    {
+        _words[slot] = FirstWord(item);
+        item.Bits.WriteBehind(_words, slot);
+    }
+
+    private int Allocate(int words)
+    {
+        var start = _usedWords;
+        _usedWords += words;
+        return start;
+    }
+
+    // Where a prefix, or what leads to it, belongs in a node: in which word, its bit there, and the index of its slot.
+    private (bool IsPrefix, ulong Bit, int Index) Place(AllowedIpsItem<TBits> node, TBits bits, int length)
+    {
+        var stride = bits.SixBits(node.Length);
+        if (PositionOf(length) == node.Length)
+        {
+            var prefix = PrefixBit(stride, length - node.Length);
+            return (true, prefix, PrefixIndex(node.Value, prefix));
+        }
+
+        var child = 1UL << stride;
+        return (false, child, ChildIndex(node.Value, child));
+    }
+
+    private int ChildIndex(int node, ulong bit) => BitOperations.PopCount(_words[node] & (bit - 1));
+
+    private int PrefixIndex(int node, ulong bit) => BitOperations.PopCount(_words[node]) + BitOperations.PopCount(_words[node + 1] & (bit - 1));
+
+    private int SlotCount(int node) => BitOperations.PopCount(_words[node]) + BitOperations.PopCount(_words[node + 1]);
+
+    private static int Slot(int node, int index) => node + HeaderWords + (index * TBits.SlotWords);
+
+    private static int Value(ulong first) => (int)((uint)first >> ValueShift);
+
+    private static ulong FirstWord(AllowedIpsItem<TBits> item) =>
+        (uint)item.Length | (item.IsNode ? NodeFlag : 0) | ((ulong)item.Value << ValueShift) | item.Bits.InFirstWord;
+
+    // Of the stride that a prefix of that length ends in.
+    private static int PositionOf(int length) => length - (length % 64 % Stride);
+
+    private static ulong PrefixBit(int stride, int length) => 1UL << ((1 << length) + (stride >> (Stride - length)));
+}
+
+/// <summary>What is in a slot of <see cref="AllowedIpsMemory{TBits}"/>.</summary>
+/// <param name="Bits">Of this address the first <paramref name="Length"/> bits count.</param>
+/// <param name="Length">Of the prefix, or where the node's stride begins: 0-128.</param>
+/// <param name="IsNode">It is a node and no prefix.</param>
+/// <param name="Value">Index of the node, or number of the prefix's owner.</param>
+internal readonly record struct AllowedIpsItem<TBits>(TBits Bits, int Length, bool IsNode, int Value)
+    where TBits : struct, IAddressBits<TBits>;
