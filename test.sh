@@ -24,7 +24,7 @@ if [[ -z $fast ]]; then
   e2e/packages.sh wireguard-tools:wg iproute2:ip iputils-ping:ping tcpdump:tcpdump curl:curl prometheus:promtool \
     nodejs:node npm:npm util-linux:nsenter procps:sysctl qemu-system-x86:qemu-system-x86_64 busybox-static:busybox cpio:cpio \
     kmod:depmod nftables:nft conntrack:conntrack etcd-server:etcd openssl:openssl containernetworking-plugins:/usr/lib/cni/ptp \
-    containerd:containerd runc:runc iptables:iptables buildah:buildah
+    containerd:containerd runc:runc iptables:iptables buildah:buildah iperf3:iperf3
   export SIMULATION_SEEDS=2000
   # without it the tests that need it fail, and say why
   if WGMESH_WIREGUARD_GO=$(e2e/wireguard-go.sh); then

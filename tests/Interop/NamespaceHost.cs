@@ -23,7 +23,9 @@ internal sealed class NamespaceHost : WireGuardHost
     public Process Program => _program!;
 
     /// <summary><c>wgmesh-agent device</c>.</summary>
-    public static NamespaceHost StartWgMesh(Lan lan, int number) => Start(lan, number, Agent, "device", "--foreground");
+    /// <param name="disabledOffloads">As <c>--disable-offload</c> takes them.</param>
+    public static NamespaceHost StartWgMesh(Lan lan, int number, string disabledOffloads = "") =>
+        Start(lan, number, Agent, "device", "--foreground", "--disable-offload", disabledOffloads);
 
     /// <summary>wireguard-go, the newest that Debian has.</summary>
     public static NamespaceHost StartWireGuardGo(Lan lan, int number) => Start(

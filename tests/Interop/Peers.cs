@@ -1,6 +1,6 @@
 namespace WgMesh.Interop.Tests;
 
-/// <summary>Another implementation of WireGuard: where hosts that run it come from, and the wires that they can be plugged into.</summary>
+/// <summary>An implementation of WireGuard: where hosts that run it come from, and the wires that they can be plugged into.</summary>
 public abstract class Peers : IDisposable
 {
     internal abstract Wire Wire { get; }
@@ -14,6 +14,16 @@ public abstract class Peers : IDisposable
     internal virtual bool LosesRunsOnShortPaths => false;
 
     public abstract void Dispose();
+}
+
+/// <summary>Our own.</summary>
+public sealed class WgMeshPeers : Peers
+{
+    internal override Wire Wire { get; } = new();
+
+    internal override WireGuardHost Start(Lan lan, int number) => NamespaceHost.StartWgMesh(lan, number);
+
+    public override void Dispose() => Wire.Dispose();
 }
 
 /// <summary>wireguard-go.</summary>

@@ -4,9 +4,11 @@ namespace WgMesh.Interop.Tests;
 
 public sealed class WireGuardGoTunnelTests(WireGuardGoPeers peers) : TunnelTests(peers), IClassFixture<WireGuardGoPeers>;
 
+public sealed class WgMeshTunnelTests(WgMeshPeers peers) : TunnelTests(peers), IClassFixture<WgMeshPeers>;
+
 public sealed class KernelTunnelTests(KernelPeers peers) : TunnelTests(peers), IClassFixture<KernelPeers>;
 
-/// <summary>A tunnel between <c>wgmesh-agent device</c> and another implementation, both set up with <c>wg</c>.</summary>
+/// <summary>A tunnel between <c>wgmesh-agent device</c> and another implementation or another of its kind, both set up with <c>wg</c>.</summary>
 [Trait("needs", "system")]
 public abstract class TunnelTests : IDisposable
 {
@@ -140,6 +142,19 @@ public abstract class TunnelTests : IDisposable
         _theirs.SetMtu(ethernet: 1280, tunnel: 1420);
         Introduce(weInitiate: true, outerIPv6);
         await FullPacketsCross(1420, theyStream: !_peers.LosesRunsOnShortPaths);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Jumbo_frames_are_filled_and_not_fragmented(bool outerIPv6)
+    {
+        _ours.SetMtu(ethernet: 9000, tunnel: 8920);
+        _theirs.SetMtu(ethernet: 9000, tunnel: 8920);
+        Introduce(weInitiate: true, outerIPv6);
+        await FullPacketsCross(8920);
+        var fragments = _ours.Exec("nstat", "-asz", outerIPv6 ? "Ip6FragCreates" : "IpFragCreates");
+        Assert.Matches(@"FragCreates +0 ", fragments);
     }
 
     [Theory]

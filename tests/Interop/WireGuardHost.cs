@@ -58,6 +58,12 @@ internal abstract class WireGuardHost : IDisposable
         Ip($"addr add {Lan.Prefix(number, ipv6)} dev {Ethernet}{(ipv6 ? " nodad" : "")}");
     }
 
+    /// <summary>Makes it a router for both families.</summary>
+    public void Forward() => Sh(
+        "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding; "
+        // packets leave by the interface they came in by, which is no reason to tell anybody of a shorter way
+        + "for f in /proc/sys/net/ipv4/conf/*/send_redirects; do echo 0 >$f; done");
+
     /// <summary>Adds the other host as a peer; only one that knows the endpoint can make the first step.</summary>
     public void AddPeer(WireGuardHost peer, bool knowsEndpoint, bool ipv6 = false) =>
         SetPeer(peer, [
