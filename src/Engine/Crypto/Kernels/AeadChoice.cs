@@ -12,11 +12,13 @@ internal sealed record AeadChoice(AeadKernel Kernel, ImmutableArray<string> Pass
     /// <summary>The environment variable by which users name a kernel.</summary>
     public const string Variable = "WGMESH_AEAD";
 
-    /// <summary>All kernels, the fastest first.</summary>
+    /// <summary>All kernels, the fastest with full packets first: libcrypto takes half the time of the portable one, which so is used where it is named.</summary>
     public static readonly ImmutableArray<AeadKernel> Kernels =
     [
         new Avx512Kernel(),
+        new Avx2Kernel(),
         new LibcryptoKernel(),
+        new PortableKernel(),
     ];
 
     /// <summary>This process's choice, made when it is first asked for.</summary>
@@ -27,10 +29,10 @@ internal sealed record AeadChoice(AeadKernel Kernel, ImmutableArray<string> Pass
 
     /// <summary>The fastest kernel that works here, or the one that is asked for.</summary>
     /// <param name="name">Of a kernel; null or empty if none is asked for.</param>
-    /// <param name="kernels">To choose from, the best first; the last one is taken on trust.</param>
+    /// <param name="kernels">To choose from, the best first. libcrypto is among them and taken on trust.</param>
     public static AeadChoice Choose(string? name, ImmutableArray<AeadKernel> kernels)
     {
-        var trusted = kernels[^1];
+        AeadKernel trusted = kernels.OfType<LibcryptoKernel>().Single();
         ImmutableArray<AeadKernel> supported = [.. kernels.Where(kernel => kernel.IsSupported)];
         var candidates = string.IsNullOrEmpty(name) ? supported : [.. supported.Where(kernel => kernel.Name == name)];
         var passedOver = ImmutableArray.CreateBuilder<string>();

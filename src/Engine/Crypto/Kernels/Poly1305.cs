@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace WgMesh.Engine.Crypto.Kernels;
 
@@ -108,7 +109,13 @@ internal unsafe struct Poly1305
         h2 += 1 + Carry(h1 < high);
         h1 += carry;
         h2 += Carry(h1 < carry);
+        Multiply(ref h0, ref h1, ref h2, r0, r1);
+    }
 
+    // h = h * r, reduced to h2 of at most 4
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Multiply(ref ulong h0, ref ulong h1, ref ulong h2, ulong r0, ulong r1)
+    {
         var s1 = r1 + (r1 >> 2);
         var d0High = Math.BigMul(h0, r0, out var d0);
         var d1High = Math.BigMul(h0, r1, out var d1);
@@ -127,9 +134,43 @@ internal unsafe struct Poly1305
         // what is above 2^130 comes back times five
         low2 = (h2 >> 2) + (h2 & ~3UL);
         h0 = d0 + low2;
-        carry = Carry(h0 < low2);
+        var carry = Carry(h0 < low2);
         h1 = d1 + carry;
         h2 = (h2 & 3) + Carry(h1 < carry);
+    }
+
+    /// <summary>r^4, r^2, r^3 and r, in this order for four lanes, as accumulators are.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Powers(out Vector256<ulong> low, out Vector256<ulong> middle, out Vector256<ulong> high)
+    {
+        ulong r0 = _r0, r1 = _r1;
+        ulong a0 = r0, a1 = r1, a2 = 0;
+        Multiply(ref a0, ref a1, ref a2, r0, r1);
+        ulong b0 = a0, b1 = a1, b2 = a2;
+        Multiply(ref b0, ref b1, ref b2, r0, r1);
+        ulong c0 = b0, c1 = b1, c2 = b2;
+        Multiply(ref c0, ref c1, ref c2, r0, r1);
+        low = Vector256.Create(c0, a0, b0, r0);
+        middle = Vector256.Create(c1, a1, b1, r1);
+        high = Vector256.Create(c2, a2, b2, 0);
+    }
+
+    /// <summary>Sets the accumulator from five limbs of 26 bits, each of which may be up to 2^61.</summary>
+    public void Set(ulong t0, ulong t1, ulong t2, ulong t3, ulong t4)
+    {
+        const ulong Mask = (1 << 26) - 1;
+        t1 += t0 >> 26;
+        t2 += t1 >> 26;
+        t3 += t2 >> 26;
+        t4 += t3 >> 26;
+        t0 = (t0 & Mask) + ((t4 >> 26) * 5);
+        t1 = (t1 & Mask) + (t0 >> 26);
+        t2 = (t2 & Mask) + (t1 >> 26);
+        t3 = (t3 & Mask) + (t2 >> 26);
+        t4 = (t4 & Mask) + (t3 >> 26);
+        _h0 = (t0 & Mask) | ((t1 & Mask) << 26) | (t2 << 52);
+        _h1 = ((t2 & Mask) >> 12) | ((t3 & Mask) << 14) | (t4 << 40);
+        _h2 = t4 >> 24;
     }
 
     /// <summary>Takes in the last block of the AEAD (section 2.8): both lengths in bytes. Then writes the tag.</summary>
