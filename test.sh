@@ -64,8 +64,8 @@ leave_nothing() {
   done
   local socket
   for socket in /var/run/wireguard/*.sock; do
-    # wgi1234n1, wgq1234n1, wgr1234, wgr1234b, wgd1234x1
-    if [[ ${socket##*/} =~ ^wg[iqrd]([0-9]+)[a-z.] && ! -d /proc/${BASH_REMATCH[1]} ]]; then rm -f "$socket"; fi
+    # wgb1234a, wgi1234n1, wgq1234n1, wgr1234, wgr1234b, wgd1234x1
+    if [[ ${socket##*/} =~ ^wg[biqrd]([0-9]+)[a-z.] && ! -d /proc/${BASH_REMATCH[1]} ]]; then rm -f "$socket"; fi
   done
   return 0
 }

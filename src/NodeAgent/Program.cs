@@ -16,7 +16,7 @@ try
     var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
     return await root.Parse(DeviceCommand.FromWgQuick(args)).InvokeAsync(configuration, termination.Token);
 }
-catch (Exception e) when (e is AgentException or IOException or UnauthorizedAccessException)
+catch (Exception e) when (e is AgentException or IOException or UnauthorizedAccessException or PlatformNotSupportedException)
 {
     await Console.Error.WriteLineAsync($"wgmesh-agent: {e.Message}");
     return 1;

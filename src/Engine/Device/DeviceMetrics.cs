@@ -78,6 +78,7 @@ internal sealed class DeviceMetrics : IDisposable
         Total("wgmesh.device.rekeys", "{session}", "Sessions that took the place of an earlier one.", counters => counters.Rekeys);
         _meter.CreateObservableCounter("wgmesh.device.handshakes", Handshakes, "{handshake}", "Handshakes with all peers.");
         _meter.CreateObservableCounter("wgmesh.device.drops", Drops, "{packet}", "Packets and messages dropped, those of peers included.");
+        _meter.CreateObservableGauge("wgmesh.device.aead_info", Aead, null, "Always 1; the implementation of ChaCha20-Poly1305 is in the label.");
         _meter.CreateObservableGauge("wgmesh.device.offload", OffloadsOn, null, "Whether the offload is in use.");
         _meter.CreateObservableCounter("wgmesh.device.offload_refusals", OffloadRefusals, "{refusal}", "Runs of packets that the kernel refused and then took one by one.");
     }
@@ -121,6 +122,8 @@ internal sealed class DeviceMetrics : IDisposable
         var drops = _core.Totals.Drops();
         return MetricLabels.Reasons.Select(entry => new Measurement<long>(_core.Drops[entry.Reason] + drops[entry.Reason], _interface, entry.Label));
     }
+
+    private Measurement<long> Aead() => new(1, _interface, new("implementation", WireGuardDevice.Aead));
 
     private IEnumerable<Measurement<long>> OffloadsOn() =>
         OffloadNames.All.Select(entry => new Measurement<long>(_offloads.Has(entry.Offload) ? 1 : 0, _interface, new("offload", entry.Name)));

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using WgMesh.Engine.Crypto.Kernels;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Linux.Netlink;
 using WgMesh.Engine.Protocol;
@@ -68,14 +69,24 @@ public sealed class WireGuardDevice : IDisposable
     /// <summary>Name of the interface, as the kernel gave it.</summary>
     public string Name => _tun.Name;
 
+    /// <summary>Name of the implementation of ChaCha20-Poly1305 that this process uses.</summary>
+    public static string Aead => AeadChoice.InUse.Name;
+
     /// <summary>Completes when the device has ended: disposed of, or its interface deleted.</summary>
     public Task Ended => _ended.Task;
 
     /// <summary>Makes the interface (or takes up a persistent one), binds the port, and starts.</summary>
     /// <exception cref="LinuxException">The interface or the port cannot be had; says why.</exception>
+    /// <exception cref="PlatformNotSupportedException">The cryptography cannot be had, or not as <c>WGMESH_AEAD</c> asks for; says why.</exception>
     public static WireGuardDevice Open(DeviceOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        AeadChoice.Require();
+        foreach (var passedOver in AeadChoice.Current.PassedOver)
+        {
+            options.Report?.Invoke(passedOver);
+        }
+
         var tun = TunDevice.Open(options.Name, options.Lanes, OfTun(options.Wanted));
         UdpSocketPair? sockets = null;
         LinkMonitor? links = null;

@@ -56,6 +56,7 @@ internal sealed class ActiveAgent(RunOptions options, SecretKey key, ILoggerFact
 
         var hello = Hello(dataPlane);
         log.Starting(AgentVersion.Text, options.Node, hello.PublicKey.ToBase64());
+        log.AeadInUse(WireGuardDevice.Aead);
 
         var status = new AgentStatus();
         status.Update(s => s with { Active = true });

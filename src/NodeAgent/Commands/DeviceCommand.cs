@@ -8,6 +8,9 @@ internal static class DeviceCommand
     // wg-quick calls what this variable names with the interface's name as the only argument
     private const string WgQuickVariable = "WG_QUICK_USERSPACE_IMPLEMENTATION";
 
+    /// <summary>For every command that carries packets.</summary>
+    internal const string AeadHelp = "WGMESH_AEAD: what computes ChaCha20-Poly1305, if not the fastest that works here: avx512, avx2, portable or libcrypto.";
+
     internal static Command Create()
     {
         var name = new Argument<string>("NAME") { Description = "Name of the interface to make." };
@@ -20,7 +23,8 @@ internal static class DeviceCommand
         var command = new Command(
             "device",
             "Makes a WireGuard interface that `wg` can configure, and returns when it is there; a process in the background carries its packets. "
-            + "It ends when the interface or its socket is deleted. LOG_LEVEL: verbose, error (default) or silent.")
+            + "It ends when the interface or its socket is deleted. LOG_LEVEL: verbose, error (default) or silent. "
+            + AeadHelp)
         {
             name, foreground, disableOffload,
         };

@@ -26,7 +26,9 @@ internal static class DeviceProcess
         SetMtu(device.Name);
         await using var uapi = Serve(device, log);
         log.DeviceStarted(device.Name, uapi.SocketPath);
+        log.AeadInUse(WireGuardDevice.Aead);
         Background.Ready();
+        _ = Task.Run(DeviceRehearsal.Run, CancellationToken.None); // so that the first handshake does not wait for code to be compiled
 
         var stopped = Task.Delay(Timeout.Infinite, stop);
         await Task.WhenAny(stopped, device.Ended, uapi.SocketRemoved);

@@ -88,7 +88,7 @@ internal static class RunCommand
         };
         var disableOffload = DisableOffload.Create();
 
-        var command = new Command("run", "Runs the agent of a node until SIGTERM or SIGINT.")
+        var command = new Command("run", "Runs the agent of a node until SIGTERM or SIGINT. " + DeviceCommand.AeadHelp)
         {
             node, operators, ca, token, state, run, pod, @interface, metrics, generation, peerSeries, advertise,
             cniConf, cniBin, cniPlugins, cniStore, masquerade, disableOffload,

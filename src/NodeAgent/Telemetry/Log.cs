@@ -87,6 +87,9 @@ internal static partial class Log
     [LoggerMessage(70, LogLevel.Information, "Interface {Interface} is there; `wg` configures it through {Socket}.")]
     internal static partial void DeviceStarted(this ILogger log, string @interface, string socket);
 
+    [LoggerMessage(73, LogLevel.Information, "ChaCha20-Poly1305 is computed by {Implementation}.")]
+    internal static partial void AeadInUse(this ILogger log, string implementation);
+
     [LoggerMessage(72, LogLevel.Warning, "{Report}")]
     internal static partial void DeviceReported(this ILogger log, string report);
 

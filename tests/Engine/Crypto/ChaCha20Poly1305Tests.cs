@@ -176,6 +176,37 @@ public sealed class ChaCha20Poly1305Tests
     }
 
     [Fact]
+    public void A_key_that_is_wiped_meanwhile_never_seals_a_packet_with_what_is_left_of_it()
+    {
+        byte[] plaintext = new byte[64], expected = new byte[64 + 16];
+        OneShot.Seal(Key, 1, plaintext, expected);
+        var keys = Enumerable.Range(0, 3000).Select(_ => new ChaCha20Poly1305Key(Key)).ToArray();
+        var inUse = -1;
+        var wrong = 0;
+        var sealing = new Thread(() =>
+        {
+            var output = new byte[64 + 16];
+            for (var i = 0; i < keys.Length; i++)
+            {
+                Volatile.Write(ref inUse, i);
+                while (keys[i].TrySeal(1, plaintext, output))
+                {
+                    wrong += output.AsSpan().SequenceEqual(expected) ? 0 : 1;
+                }
+            }
+        });
+        sealing.Start();
+        for (var i = 0; i < keys.Length; i++)
+        {
+            SpinWait.SpinUntil(() => Volatile.Read(ref inUse) == i);
+            keys[i].Dispose();
+        }
+
+        sealing.Join();
+        Assert.Equal(0, wrong);
+    }
+
+    [Fact]
     public void Nothing_is_allocated_per_packet()
     {
         using var key = new ChaCha20Poly1305Key(Key);

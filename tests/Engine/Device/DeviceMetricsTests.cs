@@ -23,6 +23,8 @@ public sealed class DeviceMetricsTests
         {
             Assert.Equal(0, read[($"wgmesh.device.{name}", "")]);
         }
+
+        Assert.Equal(1, read[("wgmesh.device.aead_info", $"implementation={WireGuardDevice.Aead}")]);
     }
 
     [Fact]

@@ -51,6 +51,17 @@ public sealed class DeviceCommandSystemTests : IDisposable
         Assert.DoesNotContain("NAME", error.Message.Split("Description:")[0], StringComparison.Ordinal); // it was not taken for another offload
     }
 
+    [Fact]
+    public void What_computes_its_cipher_may_be_chosen_and_what_cannot_be_had_is_refused_with_what_can()
+    {
+        var error = Assert.Throws<InvalidOperationException>(() => _ns.Exec("env", "WGMESH_AEAD=quantum", RunningProgram.Path, "device", _name));
+        Assert.Contains("wgmesh-agent: WGMESH_AEAD=quantum cannot be used: there is no such implementation. Possible on this machine: ", error.Message, StringComparison.Ordinal);
+        Assert.Contains("libcrypto.", error.Message, StringComparison.Ordinal);
+
+        _ns.Exec("env", "WGMESH_AEAD=libcrypto", RunningProgram.Path, "device", _name);
+        Assert.Contains("listening port", _ns.Exec("wg", "show", _name), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(1, 1)]
     [InlineData(6, 3)]
