@@ -51,6 +51,12 @@ public static class Limits
     /// <summary>Packets that wait for a session, per peer; beyond it the oldest is dropped.</summary>
     public const int StagedPackets = 128;
 
+    /// <summary>
+    /// Bytes of all packets of a device that wait for a session: what 46 peers may keep of 1,420 bytes each. Beyond it no peer keeps more than it
+    /// does already, and one that keeps nothing may keep one packet.
+    /// </summary>
+    public const int StagedBytes = 8 << 20;
+
     /// <summary>Plaintext is padded with zeros to a multiple of this, but never beyond the MTU.</summary>
     public const int PaddingMultiple = 16;
 

@@ -6,7 +6,7 @@ namespace WgMesh.Engine.Protocol;
 // Packets: out under the current session, or staged until there is one; in under whichever session they name.
 internal sealed partial class Peer
 {
-    private readonly StagedPackets _staged = new(Limits.StagedPackets);
+    private readonly StagedPackets _staged;
 
     /// <summary>Number of packets that wait for a session.</summary>
     internal int StagedCount => _staged.Count;
@@ -41,10 +41,7 @@ internal sealed partial class Peer
 
             for (var i = sealedCount; i < packets.Count; i++)
             {
-                if (_staged.Enqueue(packets, i))
-                {
-                    Counters.Drops.Add(DropReason.NoSession); // the oldest made room
-                }
+                Counters.Drops.Add(DropReason.NoSession, _staged.Enqueue(packets, i)); // the oldest make room
             }
 
             if (!SendStaged(now, outbox))

@@ -29,6 +29,7 @@ internal sealed partial class Peer
         Sequence = sequence;
         Name = publicKey.ToString();
         _cookies = new CookieJar(publicKey);
+        _staged = new StagedPackets(Limits.StagedPackets, core.Staged);
         _version = core.Versions[0];
     }
 

@@ -22,6 +22,8 @@ internal sealed class ProtocolCore
     private readonly Lock _configuration = new();
     private readonly ConcurrentDictionary<PublicKey, Peer> _peers = new();
     private readonly RateLimiter _rateLimiter = new();
+    private readonly Lock _reading = new();
+    private readonly NoiseHandshake _read = new(); // what is read of an initiation; wiped behind each
     private long _added;
     private bool _peersChanged;
     private volatile StaticIdentity? _identity;
@@ -58,6 +60,9 @@ internal sealed class ProtocolCore
 
     /// <summary>Drops that no peer can be blamed for.</summary>
     public DropCounters Drops { get; } = new();
+
+    /// <summary>What the packets take that wait for sessions.</summary>
+    public StagedMemory Staged { get; } = new(Limits.StagedBytes);
 
     /// <summary>In the order they were added.</summary>
     public IEnumerable<Peer> Peers => _peers.Values.OrderBy(peer => peer.Sequence);
@@ -171,15 +176,30 @@ internal sealed class ProtocolCore
                 : Drops.Add(DropReason.UnknownIndex);
         }
 
-        using var handshake = new NoiseHandshake();
-        if (!handshake.TryReadInitiator(Versions.AsSpan(), identity, message, out var publicKey))
-        {
-            return Drops.Add(DropReason.HandshakeFailed);
-        }
+        return ReceiveInitiation(identity, message, from, now, outbox);
+    }
 
-        return _peers.TryGetValue(publicKey, out var peer)
-            ? peer.AcceptInitiation(handshake, message, from, now, outbox)
-            : Drops.Add(DropReason.UnknownPeer);
+    // In memory that is there already: a flood of initiations is no flood of allocations.
+    private DropReason ReceiveInitiation(StaticIdentity identity, ReadOnlySpan<byte> message, in UdpPath from, Instant now, Outbox outbox)
+    {
+        lock (_reading)
+        {
+            try
+            {
+                if (!_read.TryReadInitiator(Versions.AsSpan(), identity, message, out var publicKey))
+                {
+                    return Drops.Add(DropReason.HandshakeFailed);
+                }
+
+                return _peers.TryGetValue(publicKey, out var peer)
+                    ? peer.AcceptInitiation(_read, message, from, now, outbox)
+                    : Drops.Add(DropReason.UnknownPeer);
+            }
+            finally
+            {
+                _read.Dispose();
+            }
+        }
     }
 
     /// <summary>

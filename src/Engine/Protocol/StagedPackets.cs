@@ -2,8 +2,11 @@ using WgMesh.Engine.Offload;
 
 namespace WgMesh.Engine.Protocol;
 
-/// <summary>Packets that wait for a session, in order; when it is full the oldest makes room. Under the peer's lock, but for <see cref="Count"/>.</summary>
-internal sealed class StagedPackets(int capacity)
+/// <summary>
+/// Packets that wait for a session, in order; when it is full, or all peers together keep too much, the oldest makes room. Under the
+/// peer's lock, but for <see cref="Count"/>.
+/// </summary>
+internal sealed class StagedPackets(int capacity, StagedMemory memory)
 {
     private (byte[]? Bytes, int Length)[] _ring = []; // made when the first packet waits: most peers never need it
     private int _head;
@@ -13,33 +16,39 @@ internal sealed class StagedPackets(int capacity)
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>Takes a copy of one packet.</summary>
-    /// <returns>True if the oldest packet was dropped for this one.</returns>
-    public bool Enqueue(in SuperPacket packets, int index)
+    /// <returns>How many of the oldest were dropped for this one.</returns>
+    public int Enqueue(in SuperPacket packets, int index)
     {
         if (_ring.Length == 0)
         {
             _ring = new (byte[]?, int)[capacity];
         }
 
-        var full = _count == capacity;
-        if (full)
-        {
-            _head = (_head + 1) % capacity;
-            _count--;
-        }
-
         // The oldest one's memory is there to be used again: a stream to a peer that does not answer is no stream of allocations.
-        ref var slot = ref _ring[(_head + _count) % capacity];
         var length = packets.LengthOf(index);
-        if (slot.Bytes is null || slot.Bytes.Length < length)
+        byte[]? bytes = null;
+        var dropped = 0;
+        while (_count == capacity || (_count > 0 && bytes is null && !memory.HasRoom(length)))
         {
-            slot.Bytes = new byte[length];
+            bytes = TakeOldest();
+            dropped++;
+            if (bytes.Length < length)
+            {
+                memory.Return(bytes.Length);
+                bytes = null;
+            }
         }
 
-        packets.CopyTo(index, slot.Bytes);
-        slot.Length = length;
+        if (bytes is null)
+        {
+            bytes = new byte[length];
+            memory.Take(length);
+        }
+
+        packets.CopyTo(index, bytes);
+        _ring[(_head + _count) % capacity] = (bytes, length);
         Volatile.Write(ref _count, _count + 1);
-        return full;
+        return dropped;
     }
 
     public bool TryPeek(out ReadOnlySpan<byte> packet)
@@ -49,17 +58,26 @@ internal sealed class StagedPackets(int capacity)
         return found;
     }
 
-    public void Dequeue()
-    {
-        _ring[_head] = default; // a peer that has its session needs no memory for those that waited for it
-        _head = (_head + 1) % capacity;
-        Volatile.Write(ref _count, _count - 1);
-    }
+    // a peer that has its session needs no memory for those that waited for it
+    public void Dequeue() => memory.Return(TakeOldest().Length);
 
     public void Clear()
     {
+        while (_count > 0)
+        {
+            Dequeue();
+        }
+
         _ring = [];
         _head = 0;
-        Volatile.Write(ref _count, 0);
+    }
+
+    private byte[] TakeOldest()
+    {
+        var bytes = _ring[_head].Bytes!;
+        _ring[_head] = default;
+        _head = (_head + 1) % capacity;
+        Volatile.Write(ref _count, _count - 1);
+        return bytes;
     }
 }

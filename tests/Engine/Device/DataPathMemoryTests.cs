@@ -1,8 +1,3 @@
-using System.Net;
-using WgMesh.Engine.Device;
-using WgMesh.Engine.Linux;
-using WgMesh.Engine.Protocol;
-
 namespace WgMesh.Engine.Tests.Device;
 
 /// <summary>These count what the whole process allocates, so nothing runs beside them.</summary>
@@ -34,41 +29,5 @@ public sealed class DataPathMemoryTests : IDisposable
         var before = GC.GetTotalAllocatedBytes(precise: true);
         _pair.LeftHost.Exec("ping", "-q", "-f", "-c", $"{Packets}", "-s", "1200", "10.0.0.2");
         Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, Little);
-    }
-
-    [Fact]
-    public void A_flood_for_a_dead_peer_takes_the_memory_of_what_may_wait_and_no_more()
-    {
-        _pair.Start();
-        _pair.PingRight();
-        Assert.True(Engine.Routing.Prefix.TryParse("10.0.0.9/32", out var dead));
-        Assert.Null(_pair.Left.Apply(new DeviceUpdate
-        {
-            Peers = [new PeerUpdate { PublicKey = DeadKey(), Endpoint = Endpoint.From(new IPEndPoint(IPAddress.Parse("192.0.2.99"), 1)), AllowedIps = [new(dead)] }],
-        }));
-        using var sender = _pair.LeftHost.Run(() => UdpSocket.Bind(false, 0));
-        var batch = new UdpSendBatch();
-        var memory = new byte[1200];
-        UdpRun[] run = [new(0, memory.Length, memory.Length, new UdpPath(Endpoint.From(new IPEndPoint(IPAddress.Parse("10.0.0.9"), 9))), 0)];
-        Send(1000);
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        Send(Packets);
-        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, Little);
-        Assert.True(_pair.Left.PeerDrops(DropReason.NoSession) > 0);
-        _pair.PingRight(); // the living notice nothing
-
-        void Send(int count)
-        {
-            for (var i = 0; i < count; i++)
-            {
-                sender.Send(memory, run, batch, out _);
-            }
-        }
-    }
-
-    private static PublicKey DeadKey()
-    {
-        using var key = new StaticIdentity(new SecretKey(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32)));
-        return key.PublicKey;
     }
 }

@@ -245,6 +245,49 @@ public class PeerTests
     }
 
     [Fact]
+    public void What_waits_for_the_sessions_of_all_peers_is_bounded_and_each_keeps_its_newest()
+    {
+        const int Peers = 6;
+        var text = new string('x', 30_000); // the packets that one peer may keep are half of what all may
+        var lab = new Lab();
+        var a = lab.AddHost("192.0.2.100:51820");
+        for (var i = 0; i < Peers; i++)
+        {
+            var host = lab.AddHost($"192.0.2.{i}:51820");
+            a.AddPeer(host, $"10.0.1.{i}/32");
+            host.AddPeer(a, "10.0.0.1/32");
+        }
+
+        var most = 0L;
+        for (var round = 0; round < 2 * Limits.StagedPackets; round++)
+        {
+            for (var i = 0; i < Peers; i++)
+            {
+                a.SendTo($"10.0.1.{i}", "10.0.0.1", $"{round}{text}");
+                most = Math.Max(most, a.Core.Staged.Taken);
+            }
+        }
+
+        Assert.InRange(most, Limits.StagedBytes - 30_100, Limits.StagedBytes + (Peers * 30_100L));
+        Assert.All(a.Core.Peers, peer => Assert.InRange(peer.StagedCount, 1, Limits.StagedPackets));
+        Assert.Equal(Peers * 2 * Limits.StagedPackets, a.Core.Peers.Sum(peer => peer.StagedCount + peer.Counters.Drops[DropReason.NoSession]));
+
+        lab.Deliver();
+        Assert.All(lab.Hosts.Skip(1), host => Assert.StartsWith($"{(2 * Limits.StagedPackets) - 1}x", Text(host.Received[^1]), StringComparison.Ordinal));
+        Assert.Equal(0, a.Core.Staged.Taken);
+    }
+
+    [Fact]
+    public void What_waits_for_a_peer_that_is_removed_takes_no_memory()
+    {
+        var (_, a, b) = Lab.Pair();
+        a.SendTo("10.0.0.2", "10.0.0.1");
+        Assert.True(a.Core.Staged.Taken > 0);
+        a.Apply(new PeerUpdate { PublicKey = b.Identity.PublicKey, Remove = true });
+        Assert.Equal(0, a.Core.Staged.Taken);
+    }
+
+    [Fact]
     public void A_removed_peer_is_gone_with_its_sessions_and_allowed_ips()
     {
         var (lab, a, b) = Lab.Pair();
