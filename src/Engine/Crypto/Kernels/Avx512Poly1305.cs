@@ -10,12 +10,12 @@ namespace WgMesh.Engine.Crypto.Kernels;
 /// by r^8 to r^1. Numbers are five limbs of 26 bits, one register for a limb of all lanes.
 /// </summary>
 /// <remarks>
-/// Bounds: a limb is below 2^26 + 2^8 after <see cref="Carry"/>, and below 2^27.1 with a block added; a factor's limb is below 2^26.1 and five times
-/// that below 2^28.5, so that all factors fit 32 bits and five products of the worst kind 2^57.6.
+/// Bounds: a limb is below 2^26 + 2^9 after <see cref="Carry"/>, and five times that below 2^28.4, so that all factors fit 32 bits. One product and
+/// four with a factor that is five times a limb are below 2^56.5 together, which a block's limb changes nothing about; the sum of eight lanes is below 2^60.
 /// </remarks>
 internal static unsafe class Avx512Poly1305
 {
-    /// <summary>Shortest message that it takes: two groups of eight blocks, one of them full of data.</summary>
+    /// <summary>Shortest message that it takes: eight blocks of data are read at once. Somewhat shorter ones take as long one by one.</summary>
     public const int ShortestMessage = 128;
 
     // zeros behind the indices of a byte shuffle shift bytes to the front, and zeros after them
