@@ -126,6 +126,7 @@ in_pod() { local net; net=$(pod_net "$1" "$2") && shift 2 && nsenter --net="$net
 # and in the background, as mesh_start does: pod_start NAME N POD PROGRAM ARGS...
 pod_start() {
   local name=$1 net; net=$(pod_net "$2" "$3"); shift 3
+  : >"$MESH/log/$name.log" # at once: whoever waits for its first line is not to see the last one's
   nsenter --net="$net" "$@" >"$MESH/log/$name.log" 2>&1 </dev/null &
   echo $! >"$MESH/pids/$name"
   disown $!
