@@ -11,6 +11,9 @@ cluster_node() {
   cp -a /etc "$home/etc"
   rm -rf "$home"/etc/cni "$home"/etc/containerd
   mkdir -p "$home"/etc/{cni/net.d,containerd,kubernetes}
+  # nobody answers there, and kubelet would wait for that
+  rm -f "$home/etc/resolv.conf"
+  touch "$home/etc/resolv.conf"
   # a disk of its own, so that it can become read-only beneath containers that have it
   mount -t tmpfs -o mode=755 none "$home/etc/cni/net.d"
   cluster_client "$name" "/O=system:nodes/CN=system:node:$name" "subjectAltName=IP:$address" extendedKeyUsage=serverAuth,clientAuth
@@ -74,6 +77,7 @@ cluster_boot() {
   local name=node$1 outer first='' gates
   mesh_namespace "$name" "$mesh_ipv4.$1"
   in_ns "$name" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+  ip -n "$mesh_name-$name" route add unreachable 169.254.169.254 # a cloud's, which kubelet asks for credentials at its start
   gates=$(api_gates) # not in the line below: it would be the first child
   # nsenter rather than `ip netns exec`, which mounts another /sys, without the cgroups; slave: what is unmounted outside is not held in here
   nsenter --net="/run/netns/$mesh_name-$name" unshare -m -u -p --fork --mount-proc --kill-child --propagation slave \
@@ -93,6 +97,7 @@ cluster_halt() {
   mesh_kill "node$1" KILL
   ip -n "$mesh_name-net" link del "v-node$1"
   ip netns del "$mesh_name-node$1"
+  cluster_cgroups_go || true
 }
 
 # and takes it away, with its disk: cluster_scrap N
@@ -140,14 +145,17 @@ cluster_claim() {
   sysctl "${cluster_sysctls[@]}" >"$MESH/sysctls"
 }
 
+# of the containers that have ended: kubelet takes 1.5 s for each that it finds and does not know. Only what is empty goes.
+cluster_cgroups_go() { find /sys/fs/cgroup -depth -type d -path '*/k8s.io*' -exec rmdir {} + 2>/dev/null; }
+
 cluster_down() {
   local disk
   [[ -s $MESH/sysctls ]] && sysctl -qp "$MESH/sysctls"
   for disk in "$MESH"/node*/etc/cni/net.d; do umount --lazy "$disk" 2>/dev/null; done
   mesh_down
-  # of the containers; only what is empty goes, and those that have ended just now take a moment
+  # those that have ended just now take a moment
   for _ in {1..50}; do
-    find /sys/fs/cgroup -depth -type d -path '*/k8s.io*' -exec rmdir {} + 2>/dev/null && break
+    cluster_cgroups_go && break
     sleep 0.1
   done
 }
