@@ -1,13 +1,13 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
-using WgMesh.Engine.Crypto.Kernels;
 
 namespace WgMesh.Engine.Crypto;
 
 /// <summary>
 /// One key for ChaCha20-Poly1305 (RFC 8439), used for every packet of a session. The nonce is 4 zero bytes and the 64-bit little-endian
-/// counter (WireGuard paper, section 5.4: AEAD). Any number of threads may use it at once; they share nothing that is written. After
+/// counter (WireGuard paper, section 5.4: AEAD). Any number of threads may use it at once; this class and
+/// our own kernels have them share nothing that is written (OpenSSL counts the users of its cipher). After
 /// <see cref="Dispose"/> the key is wiped and both directions answer false.
 /// </summary>
 internal sealed unsafe class ChaCha20Poly1305Key : IDisposable
@@ -81,67 +81,43 @@ internal sealed unsafe class ChaCha20Poly1305Key : IDisposable
         }
     }
 
-    internal static void RequireOutput(ReadOnlySpan<byte> input, ReadOnlySpan<byte> output, int length)
-    {
-        if (output.Length < length)
-        {
-            throw new ArgumentException($"The output needs {length} bytes and has {output.Length}.", nameof(output));
-        }
-
-        if (input.Overlaps(output, out var offset) && offset != 0)
-        {
-            throw new ArgumentException("The output may start where the input starts or lie apart from it.", nameof(output));
-        }
-    }
-
     [SkipLocalsInit]
     private bool TrySeal(uint nonce0, ulong nonce, ReadOnlySpan<byte> plaintext, Span<byte> output, ReadOnlySpan<byte> associatedData)
     {
-        RequireOutput(plaintext, output, plaintext.Length + TagLength);
         Span<byte> key = stackalloc byte[KeyLength];
         if (!TryCopyTo(key))
         {
             return false;
         }
 
-        fixed (byte* k = key, input = plaintext, destination = output, ad = associatedData)
+        try
         {
-            AeadChoice.InUse.Seal(k, nonce0, nonce, input, plaintext.Length, destination, ad, associatedData.Length);
+            ChaCha20Poly1305.Seal(key, nonce0, nonce, plaintext, output, associatedData);
+            return true;
         }
-
-        CryptographicOperations.ZeroMemory(key);
-        return true;
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key);
+        }
     }
 
     [SkipLocalsInit]
     private bool TryOpen(uint nonce0, ulong nonce, ReadOnlySpan<byte> ciphertext, Span<byte> output, ReadOnlySpan<byte> associatedData)
     {
-        var length = ciphertext.Length - TagLength;
-        if (length < 0)
-        {
-            return false;
-        }
-
-        RequireOutput(ciphertext, output, length);
         Span<byte> key = stackalloc byte[KeyLength];
         if (!TryCopyTo(key))
         {
             return false;
         }
 
-        bool isAuthentic;
-        fixed (byte* k = key, input = ciphertext, destination = output, ad = associatedData)
+        try
         {
-            isAuthentic = AeadChoice.InUse.Open(k, nonce0, nonce, input, length, destination, ad, associatedData.Length);
+            return ChaCha20Poly1305.TryOpen(key, nonce0, nonce, ciphertext, output, associatedData);
         }
-
-        CryptographicOperations.ZeroMemory(key);
-        if (!isAuthentic)
+        finally
         {
-            output[..length].Clear();
+            CryptographicOperations.ZeroMemory(key);
         }
-
-        return isAuthentic;
     }
 
     // A copy that has a wiped byte in it is never used: the wipe comes after the mark in everybody's eyes, and the look at the mark after the copying.

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Security.Cryptography;
+using WgMesh.Engine.Crypto.Kernels;
 
 namespace WgMesh.Engine.Crypto;
 
@@ -54,7 +55,7 @@ internal static class XChaCha20Poly1305
         }
 
         Span<uint> state = stackalloc uint[16];
-        (state[0], state[1], state[2], state[3]) = (0x61707865, 0x3320646e, 0x79622d32, 0x6b206574); // "expand 32-byte k"
+        (state[0], state[1], state[2], state[3]) = (PortableChaCha20.Word0, PortableChaCha20.Word1, PortableChaCha20.Word2, PortableChaCha20.Word3);
         for (var i = 0; i < 8; i++)
         {
             state[4 + i] = BinaryPrimitives.ReadUInt32LittleEndian(key[(4 * i)..]);

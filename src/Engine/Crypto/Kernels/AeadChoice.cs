@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.Intrinsics;
 using WgMesh.Engine.Crypto.Interop;
 
 namespace WgMesh.Engine.Crypto.Kernels;
@@ -12,11 +13,17 @@ internal sealed record AeadChoice(AeadKernel Kernel, ImmutableArray<string> Pass
     /// <summary>The environment variable by which users name a kernel.</summary>
     public const string Variable = "WGMESH_AEAD";
 
-    /// <summary>All kernels, the fastest with full packets first: libcrypto takes half the time of the portable one, which so is used where it is named.</summary>
+    /// <summary>
+    /// All kernels, the fastest with full packets first. On x86-64 libcrypto takes half the time of the portable one, which so is used where it is named; on ARM
+    /// neither has been measured.
+    /// </summary>
+    /// <remarks>
+    /// Some processors (Skylake's kind) lower their clock for vectors of 512 bits, all other work with it: .NET then says that those are not accelerated, and
+    /// AVX2 comes first. AVX-512 can still be named there.
+    /// </remarks>
     public static readonly ImmutableArray<AeadKernel> Kernels =
     [
-        new Avx512Kernel(),
-        new Avx2Kernel(),
+        .. Vector512.IsHardwareAccelerated ? (AeadKernel[])[new Avx512Kernel(), new Avx2Kernel()] : [new Avx2Kernel(), new Avx512Kernel()],
         new LibcryptoKernel(),
         new PortableKernel(),
     ];
@@ -49,8 +56,8 @@ internal sealed record AeadChoice(AeadKernel Kernel, ImmutableArray<string> Pass
         var why = !kernels.Any(kernel => kernel.Name == name) ? "there is no such implementation"
             : candidates.IsEmpty ? "this processor cannot execute it"
             : "it failed its self-test";
-        return new AeadChoice(
-            trusted, [], $"{Variable}={name} cannot be used: {why}. Possible on this machine: {string.Join(", ", supported.Select(kernel => kernel.Name))}.");
+        var possible = supported.Except(candidates).Select(kernel => kernel.Name);
+        return new AeadChoice(trusted, [], $"{Variable}={name} cannot be used: {why}. Possible on this machine: {string.Join(", ", possible)}.");
     }
 
     /// <summary>To be called before packets depend on the choice.</summary>

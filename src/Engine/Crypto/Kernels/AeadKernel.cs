@@ -3,7 +3,7 @@ namespace WgMesh.Engine.Crypto.Kernels;
 /// <summary>ChaCha20-Poly1305 (RFC 8439) computed by one kind of instructions. Holds no state; any thread.</summary>
 internal abstract unsafe class AeadKernel
 {
-    /// <summary>What users choose it by: "avx512", "avx2", "portable".</summary>
+    /// <summary>What users choose it by: "avx512", "avx2", "libcrypto", "portable".</summary>
     public abstract string Name { get; }
 
     /// <summary>Whether this processor and this runtime can execute it.</summary>
@@ -26,9 +26,9 @@ internal abstract unsafe class AeadKernel
     /// <param name="nonce">Last 8 bytes of the nonce, little-endian.</param>
     /// <param name="input"><paramref name="length"/> bytes of ciphertext and the 16-byte tag behind them; nothing outside of that is read.</param>
     /// <param name="length">Bytes of ciphertext without the tag, at least 0.</param>
-    /// <param name="output">Gets <paramref name="length"/> bytes of plaintext and nothing else; is <paramref name="input"/> or apart from it.</param>
+    /// <param name="output">Room for <paramref name="length"/> bytes of plaintext, and nothing else is written; is <paramref name="input"/> or apart from it.</param>
     /// <param name="ad">Associated data.</param>
     /// <param name="adLength">Bytes of associated data, at least 0.</param>
-    /// <returns>False if it is not authentic: then <paramref name="output"/> is zeroed or was never written.</returns>
+    /// <returns>False if it is not authentic: then the caller has to clear <paramref name="output"/>, where there may be plaintext of an attacker's choice.</returns>
     public abstract bool Open(byte* key, uint nonce0, ulong nonce, byte* input, int length, byte* output, byte* ad, int adLength);
 }

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using System.Security.Cryptography;
 
 namespace WgMesh.Engine.Crypto.Kernels;
 
@@ -73,10 +72,6 @@ internal sealed unsafe class Avx2Kernel : AeadKernel
         {
             Avx2ChaCha20.Xor(input + done, stream, output + done, size);
         }
-        else
-        {
-            CryptographicOperations.ZeroMemory(new Span<byte>(output, length)); // what is there already is the attacker's choice
-        }
 
         Wipe(scratch);
         return authentic;
@@ -121,6 +116,7 @@ internal sealed unsafe class Avx2Kernel : AeadKernel
     }
 
     // vectors that lie across two cache lines take twice the time
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Scratch* Align(byte* memory) => (Scratch*)(((nuint)memory + Alignment - 1) & ~(nuint)(Alignment - 1));
 
     // only what was written: of a short packet that is little
@@ -137,6 +133,7 @@ internal sealed unsafe class Avx2Kernel : AeadKernel
     }
 
     // by whole vectors: Seal and Open have left room behind the last part
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Wipe(void* memory, int size)
     {
         for (var i = 0; i < size; i += Vector256<byte>.Count)

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using static WgMesh.Engine.Crypto.Kernels.PortableChaCha20;
 
 namespace WgMesh.Engine.Crypto.Kernels;
 
@@ -148,12 +149,6 @@ internal static unsafe class Avx512ChaCha20
         Store(x2, x6, x10, x14, keyStream + 640, 256);
         Store(x3, x7, x11, x15, keyStream + 704, 256);
     }
-
-    // "expand 32-byte k"
-    private const uint Word0 = 0x61707865;
-    private const uint Word1 = 0x3320646e;
-    private const uint Word2 = 0x79622d32;
-    private const uint Word3 = 0x6b206574;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<uint> Constants() => Vector512.Create(

@@ -5,20 +5,23 @@ using System.Runtime.Intrinsics.X86;
 namespace WgMesh.Engine.Crypto.Kernels;
 
 /// <summary>
-/// ChaCha20-Poly1305 by AVX-512 (F and BW, as x86-64-v4 has them). What is long and without associated data, as packets are, is summed up eight blocks at
+/// ChaCha20-Poly1305 by AVX-512 (x86-64-v4: for .NET, F stands for F, BW, CD, DQ and VL together). What is long and without associated data, as packets are, is summed up eight blocks at
 /// a time; the rest one by one, since powers of the key cost as much as ten blocks.
 /// </summary>
 internal sealed unsafe class Avx512Kernel : AeadKernel
 {
     private const int Block = 64;
 
-    // Scratch: the block that begins with the key of Poly1305; blocks of key stream, made anew as often as it takes; powers of the key.
+    // Scratch: the block that begins with the key of Poly1305; blocks of key stream, made anew as often as it takes; powers of the key;
+    // the sum of one block after the other; the tag that ought to be.
     private const int Powers = Block + (Avx512ChaCha20.MostBlocks * Block);
-    private const int Scratch = Powers + Avx512Poly1305.PowersLength;
+    private const int Sum = Powers + Avx512Poly1305.PowersLength;
+    private const int ExpectedTag = Sum + (Block - ChaCha20Poly1305Key.TagLength);
+    private const int Scratch = Sum + Block;
 
     public override string Name => "avx512";
 
-    public override bool IsSupported => Avx512F.IsSupported && Avx512BW.IsSupported;
+    public override bool IsSupported => Avx512F.IsSupported;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
@@ -29,16 +32,19 @@ internal sealed unsafe class Avx512Kernel : AeadKernel
         var stream = Math.Min(Avx512ChaCha20.Generate(key, nonce0, nonce, 0, Blocks(length) + 1, scratch) * Block - Block, length);
         if (length < Avx512Poly1305.ShortestMessage)
         {
-            var poly = default(Poly1305);
-            poly.Start(scratch);
-            poly.Absorb(ad, adLength);
-            poly.EncryptAndAbsorb(input, scratch + Block, output, length);
-            poly.Finish(scratch, adLength, length, output + length);
-            poly = default;
+            var sum = (Poly1305*)(scratch + Sum);
+            sum->Start(scratch);
+            sum->Absorb(ad, adLength);
+            sum->EncryptAndAbsorb(input, scratch + Block, output, length);
+            sum->Finish(scratch, adLength, length, output + length);
         }
         else
         {
-            Avx512Poly1305.WritePowers(scratch, (ulong*)(scratch + Powers));
+            if (adLength == 0)
+            {
+                Avx512Poly1305.WritePowers(scratch, (ulong*)(scratch + Powers));
+            }
+
             Xor(input, scratch + Block, output, stream);
             XorRest(key, nonce0, nonce, scratch + Block, input, stream, length, output);
             Tag(scratch, output, length, ad, adLength, output + length);
@@ -54,13 +60,13 @@ internal sealed unsafe class Avx512Kernel : AeadKernel
         var memory = stackalloc byte[Scratch + Block];
         var scratch = Aligned(memory);
         var stream = Math.Min(Avx512ChaCha20.Generate(key, nonce0, nonce, 0, Blocks(length) + 1, scratch) * Block - Block, length);
-        var tag = stackalloc ulong[2];
-        if (length >= Avx512Poly1305.ShortestMessage)
+        if (adLength == 0 && length >= Avx512Poly1305.ShortestMessage)
         {
             Avx512Poly1305.WritePowers(scratch, (ulong*)(scratch + Powers));
         }
 
-        Tag(scratch, input, length, ad, adLength, (byte*)tag);
+        Tag(scratch, input, length, ad, adLength, scratch + ExpectedTag);
+        var tag = (ulong*)(scratch + ExpectedTag);
         var isAuthentic = ((tag[0] ^ *(ulong*)(input + length)) | (tag[1] ^ *(ulong*)(input + length + 8))) == 0;
         if (isAuthentic)
         {
@@ -98,24 +104,7 @@ internal sealed unsafe class Avx512Kernel : AeadKernel
             (Vector512.Load(input) ^ Vector512.Load(stream)).Store(output);
         }
 
-        for (; length >= 16; input += 16, stream += 16, output += 16, length -= 16)
-        {
-            (Vector128.Load(input) ^ Vector128.Load(stream)).Store(output);
-        }
-
-        if (length >= 8)
-        {
-            *(ulong*)output = *(ulong*)input ^ *(ulong*)stream;
-            input += 8;
-            stream += 8;
-            output += 8;
-            length -= 8;
-        }
-
-        for (var i = 0; i < length; i++)
-        {
-            output[i] = (byte)(input[i] ^ stream[i]);
-        }
+        PortableChaCha20.Xor(input, stream, output, length);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -127,12 +116,11 @@ internal sealed unsafe class Avx512Kernel : AeadKernel
             return;
         }
 
-        var poly = default(Poly1305);
-        poly.Start(scratch);
-        poly.Absorb(ad, adLength);
-        poly.Absorb(data, length);
-        poly.Finish(scratch, adLength, length, tag);
-        poly = default;
+        var sum = (Poly1305*)(scratch + Sum);
+        sum->Start(scratch);
+        sum->Absorb(ad, adLength);
+        sum->Absorb(data, length);
+        sum->Finish(scratch, adLength, length, tag);
     }
 
     // what a message of that length leaves behind: at most 192 bytes come with four blocks, at most 448 with eight

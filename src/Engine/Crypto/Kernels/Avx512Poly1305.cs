@@ -10,8 +10,9 @@ namespace WgMesh.Engine.Crypto.Kernels;
 /// by r^8 to r^1. Numbers are five limbs of 26 bits, one register for a limb of all lanes.
 /// </summary>
 /// <remarks>
-/// Bounds: a limb is below 2^26 + 2^9 after <see cref="Carry"/>, and five times that below 2^28.4, so that all factors fit 32 bits. One product and
-/// four with a factor that is five times a limb are below 2^56.5 together, which a block's limb changes nothing about; the sum of eight lanes is below 2^60.
+/// Bounds: a limb is below 2^26 + 2^6 after <see cref="Carry"/>, and five times that below 2^28.4, so that all factors fit 32 bits. One product and
+/// four with a factor that is five times a limb are below 2^56.5 together, which a block's limb, added to them, changes nothing about. The first carrying
+/// leaves less than 26 · 2^26 in a limb, the second so adds 10 · 5 at most. The sum of eight lanes, not carried before, is below 2^60.
 /// </remarks>
 internal static unsafe class Avx512Poly1305
 {
@@ -136,7 +137,9 @@ internal static unsafe class Avx512Poly1305
         Vector512<ulong> p0 = Vector512.Load(powers), p1 = Vector512.Load(powers + 8), p2 = Vector512.Load(powers + 16);
         Vector512<ulong> p3 = Vector512.Load(powers + 24), p4 = Vector512.Load(powers + 32);
         Multiply(ref h0, ref h1, ref h2, ref h3, ref h4, p0, p1, p2, p3, p4, Times5(p1), Times5(p2), Times5(p3), Times5(p4));
-        Finish(Vector512.Sum(h0), Vector512.Sum(h1), Vector512.Sum(h2), Vector512.Sum(h3), Vector512.Sum(h4), key, tag);
+        Poly1305.FromLimbs(
+            Vector512.Sum(h0), Vector512.Sum(h1), Vector512.Sum(h2), Vector512.Sum(h3), Vector512.Sum(h4), out var low, out var middle, out var high);
+        Poly1305.Finish(low, middle, high, key, tag);
     }
 
     private const ulong LimbMask = (1 << 26) - 1;
@@ -235,32 +238,5 @@ internal static unsafe class Avx512Poly1305
     {
         ref var shift = ref Unsafe.Add(ref MemoryMarshal.GetReference(ShiftDown), -length & 15);
         return Ssse3.Shuffle(Vector128.Load(data + length - 16), Vector128.LoadUnsafe(ref shift)).AsUInt64();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(ulong d0, ulong d1, ulong d2, ulong d3, ulong d4, byte* key, byte* tag)
-    {
-        d1 += d0 >> 26;
-        d0 &= LimbMask;
-        d2 += d1 >> 26;
-        d1 &= LimbMask;
-        d3 += d2 >> 26;
-        d2 &= LimbMask;
-        d4 += d3 >> 26;
-        d3 &= LimbMask;
-        d0 += 5 * (d4 >> 26);
-        d4 &= LimbMask;
-        d1 += d0 >> 26;
-        d0 &= LimbMask;
-
-        // limbs into words; d1 may have a bit more than 26, which the sums take along
-        var h0 = d0 + (d1 << 26);
-        var part = d2 << 52;
-        h0 += part;
-        var h1 = (d2 >> 12) + (d3 << 14) + Unsafe.BitCast<bool, byte>(h0 < part);
-        part = d4 << 40;
-        h1 += part;
-        var h2 = (d4 >> 24) + Unsafe.BitCast<bool, byte>(h1 < part);
-        Poly1305.Finish(h0, h1, h2, key, tag);
     }
 }

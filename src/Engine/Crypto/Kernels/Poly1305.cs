@@ -156,7 +156,12 @@ internal unsafe struct Poly1305
     }
 
     /// <summary>Sets the accumulator from five limbs of 26 bits, each of which may be up to 2^61.</summary>
-    public void Set(ulong t0, ulong t1, ulong t2, ulong t3, ulong t4)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Set(ulong t0, ulong t1, ulong t2, ulong t3, ulong t4) => FromLimbs(t0, t1, t2, t3, t4, out _h0, out _h1, out _h2);
+
+    /// <summary>An accumulator in words from one of five limbs of 26 bits, each of which may be up to 2^61.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void FromLimbs(ulong t0, ulong t1, ulong t2, ulong t3, ulong t4, out ulong h0, out ulong h1, out ulong h2)
     {
         const ulong Mask = (1 << 26) - 1;
         t1 += t0 >> 26;
@@ -165,12 +170,15 @@ internal unsafe struct Poly1305
         t4 += t3 >> 26;
         t0 = (t0 & Mask) + ((t4 >> 26) * 5);
         t1 = (t1 & Mask) + (t0 >> 26);
-        t2 = (t2 & Mask) + (t1 >> 26);
-        t3 = (t3 & Mask) + (t2 >> 26);
-        t4 = (t4 & Mask) + (t3 >> 26);
-        _h0 = (t0 & Mask) | ((t1 & Mask) << 26) | (t2 << 52);
-        _h1 = ((t2 & Mask) >> 12) | ((t3 & Mask) << 14) | (t4 << 40);
-        _h2 = t4 >> 24;
+
+        // t1 may have some bits more than 26, which the sums take along
+        h0 = (t0 & Mask) + (t1 << 26);
+        var part = t2 << 52;
+        h0 += part;
+        h1 = ((t2 & Mask) >> 12) + ((t3 & Mask) << 14) + Carry(h0 < part);
+        part = t4 << 40;
+        h1 += part;
+        h2 = ((t4 & Mask) >> 24) + Carry(h1 < part);
     }
 
     /// <summary>Takes in the last block of the AEAD (section 2.8): both lengths in bytes. Then writes the tag.</summary>

@@ -18,12 +18,15 @@ internal static unsafe class PortableChaCha20
     /// <summary>Words of the state.</summary>
     public const int StateLength = 16;
 
+    /// <summary>The first four words of every state: "expand 32-byte k".</summary>
+    public const uint Word0 = 0x61707865, Word1 = 0x3320646e, Word2 = 0x79622d32, Word3 = 0x6b206574;
+
     /// <summary>Writes the state that the key stream begins with, at block 0.</summary>
     /// <param name="state">16 words.</param>
     /// <param name="key">32 bytes.</param>
     public static void Start(uint* state, byte* key, uint nonce0, ulong nonce)
     {
-        (state[0], state[1], state[2], state[3]) = (0x61707865, 0x3320646e, 0x79622d32, 0x6b206574); // "expand 32-byte k"
+        (state[0], state[1], state[2], state[3]) = (Word0, Word1, Word2, Word3);
         Unsafe.CopyBlockUnaligned(state + 4, key, 32);
         state[12] = 0;
         state[13] = nonce0;

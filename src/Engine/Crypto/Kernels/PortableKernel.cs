@@ -77,6 +77,7 @@ internal sealed unsafe class PortableKernel : AeadKernel
         scratch->Poly1305.Finish(scratch->OneTimeKey, adLength, length, tag);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Wipe(Scratch* scratch) => CryptographicOperations.ZeroMemory(new Span<byte>(scratch, sizeof(Scratch)));
 
     /// <summary>All that is secret and lies in memory while a packet is worked on.</summary>
