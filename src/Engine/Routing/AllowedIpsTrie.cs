@@ -46,19 +46,14 @@ internal sealed class AllowedIpsTrie<TBits>
 
     /// <summary>Gives a prefix, whose host bits are zero, to an owner.</summary>
     /// <returns>Its owner until now, or null.</returns>
-    /// <exception cref="InvalidOperationException">There are <see cref="Capacity"/> prefixes; nothing has changed.</exception>
+    /// <exception cref="InvalidOperationException">The prefix is a new one, and there are <see cref="Capacity"/>; nothing has changed.</exception>
     public object? Insert(TBits bits, int length, object owner)
     {
-        if (Count >= Capacity)
-        {
-            throw new InvalidOperationException($"There are {Count} allowed IPs of a family: it can have no more.");
-        }
-
         MakeRoom();
         var slot = _memory.Root;
         if (slot == 0)
         {
-            _memory.SetRoot(Added(bits, length, owner));
+            _memory.SetRoot(New(bits, length, owner));
             return null;
         }
 
@@ -74,13 +69,13 @@ internal sealed class AllowedIpsTrie<TBits>
                     continue;
                 }
 
-                _memory.Replace(slot, _memory.With(item, Added(bits, length, owner)));
+                _memory.Replace(slot, _memory.With(item, New(bits, length, owner)));
                 return null;
             }
 
             if (item.IsNode || common < item.Length || common < length)
             {
-                _memory.Replace(slot, _memory.Join(item, Added(bits, length, owner), common));
+                _memory.Replace(slot, _memory.Join(item, New(bits, length, owner), common));
                 return null;
             }
 
@@ -189,6 +184,11 @@ internal sealed class AllowedIpsTrie<TBits>
             path = (path.Parent, path.Slot, slot);
         }
     }
+
+    // One more, before anything is written.
+    private AllowedIpsItem<TBits> New(TBits bits, int length, object owner) => Count < Capacity
+        ? Added(bits, length, owner)
+        : throw new InvalidOperationException($"There are {Count} allowed IPs of a family: it can have no more.");
 
     // What to write to a slot so that an owner has a prefix.
     private AllowedIpsItem<TBits> Added(TBits bits, int length, object owner)

@@ -108,6 +108,8 @@ public sealed class AllowedIpsScaleTests
         Assert.Equal(table.Count - 1, table.CountNodes());
         Assert.Throws<InvalidOperationException>(() => table.Insert(Prefix.Create(UInt128.MaxValue, 128, true), "C"));
         Assert.Equal(AllowedIpsTrie<IPv6Bits>.Capacity, table.Count);
+        Assert.Equal("A", table.Insert(Spread(0), "C")); // what only moves is no more than before
+        Assert.Equal("C", table.Insert(Spread(0), "A"));
 
         Assert.True(table.Remove(Spread(0), "A"));
         Assert.Null(table.Insert(Spread(0), "B"));
