@@ -54,7 +54,10 @@ public sealed record PeerUpdate
     /// <summary>Allowed IPs not named in <see cref="AllowedIps"/> are taken from the peer.</summary>
     public bool ReplaceAllowedIps { get; init; }
 
-    /// <summary>Allowed IPs to give to the peer (whoever had them before) or to take away, in order.</summary>
+    /// <summary>
+    /// Allowed IPs to give to the peer (whoever had them before) or to take away, in order. A device has at most
+    /// <see cref="Protocol.Limits.AllowedIps"/>: an update that would leave more is refused.
+    /// </summary>
     public IReadOnlyList<AllowedIpUpdate> AllowedIps { get; init; } = [];
 
     /// <summary>

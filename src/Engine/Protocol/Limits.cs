@@ -57,6 +57,12 @@ public static class Limits
     /// </summary>
     public const int StagedBytes = 8 << 20;
 
+    /// <summary>
+    /// Allowed IPs of a device, of both families: ours; the paper and the kernel have none. Half of what a family's trie holds at worst
+    /// (<see cref="Routing.AllowedIpsTrie{TBits}.Capacity"/>), for while an update is carried out its own may be there beside all that it takes away.
+    /// </summary>
+    public const int AllowedIps = 500_000;
+
     /// <summary>Plaintext is padded with zeros to a multiple of this, but never beyond the MTU.</summary>
     public const int PaddingMultiple = 16;
 

@@ -241,7 +241,34 @@ internal sealed class ProtocolCore
             }
         }
 
-        return null;
+        var allowedIps = CountAllowedIps(update);
+        return allowedIps > Limits.AllowedIps
+            ? new DeviceError(DeviceError.InvalidArgument, $"too many allowed IPs: {allowedIps}, at most {Limits.AllowedIps}")
+            : null;
+    }
+
+    // How many there are at most when the update is carried out: what it gives, and what there is that it does not take away.
+    private int CountAllowedIps(DeviceUpdate update)
+    {
+        var bound = AllowedIps.Count + update.Peers.Sum(peer => peer.AllowedIps.Count);
+        if (bound <= Limits.AllowedIps)
+        {
+            return bound; // nearly always, and then nothing is to be looked at one by one
+        }
+
+        var prefixes = update.Peers.Where(peer => !peer.Remove)
+            .SelectMany(peer => peer.AllowedIps.Where(change => !change.Remove)).Select(change => change.Prefix).ToHashSet();
+        if (!update.ReplacePeers)
+        {
+            var emptied = update.Peers.Where(peer => peer.Remove || peer.ReplaceAllowedIps).Select(peer => peer.PublicKey).ToHashSet();
+            var taken = update.Peers
+                .SelectMany(peer => peer.AllowedIps.Where(change => change.Remove).Select(change => (peer.PublicKey, change.Prefix))).ToHashSet();
+            prefixes.UnionWith(AllowedIps.Enumerate()
+                .Where(entry => !emptied.Contains(entry.Owner.PublicKey) && !taken.Contains((entry.Owner.PublicKey, entry.Prefix)))
+                .Select(entry => entry.Prefix));
+        }
+
+        return prefixes.Count;
     }
 
     private ProtocolVersion? Spoken(uint number) => Versions.FirstOrDefault(version => version.Number == number);

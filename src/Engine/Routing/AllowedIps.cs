@@ -51,6 +51,7 @@ internal sealed class AllowedIps<TOwner>
 
     /// <summary>Gives a prefix to an owner, whoever had it before.</summary>
     /// <returns>Who had it before, or null.</returns>
+    /// <exception cref="InvalidOperationException">The prefix is a new one, and there are <see cref="AllowedIpsTrie{TBits}.Capacity"/> of its family; nothing has changed.</exception>
     public TOwner? Insert(Prefix prefix, TOwner owner)
     {
         lock (_writing)

@@ -48,16 +48,14 @@ internal sealed class AllowedIpsMemory<TBits>
     private int _root;
 
     /// <summary>An empty one, with space for so much, half of that more, and a few changes.</summary>
-    /// <exception cref="InvalidOperationException">It is more than slots can refer to: more than two million prefixes of IPv6, or four of IPv4.</exception>
+    /// <remarks>Slots can refer to 2^23 words: <see cref="AllowedIpsTrie{TBits}.Capacity"/> stays below that.</remarks>
     public AllowedIpsMemory(int words, int owners)
     {
-        if (words + WordsOfChange > ValueLimit)
-        {
-            throw new InvalidOperationException("There are too many allowed IPs.");
-        }
-
+        Debug.Assert(words + WordsOfChange <= ValueLimit && owners < ValueLimit, "The trie holds no more than its capacity.");
         _words = new ulong[Math.Min(words + (words / 2) + (2 * WordsOfChange), ValueLimit)];
-        _owners = new object?[Math.Min(owners + (owners / 2) + 16, ValueLimit)];
+
+        // numbers run out with owners that come and go: rarely enough to pay for the words that then move, however few owners there are
+        _owners = new object?[Math.Min(owners + (owners / 2) + (words / 16) + 16, ValueLimit)];
     }
 
     /// <summary>Words that the root leads to.</summary>

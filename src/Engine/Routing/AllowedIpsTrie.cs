@@ -11,6 +11,12 @@ namespace WgMesh.Engine.Routing;
 internal sealed class AllowedIpsTrie<TBits>
     where TBits : struct, IAddressBits<TBits>
 {
+    /// <summary>
+    /// The most prefixes. At worst each comes with a node of two items, so takes the node's two words and two slots: 4 words for IPv4 and 8 for IPv6.
+    /// So many of IPv6 take 8,000,000 words of the 8,388,608 (2^23) that there can be, and the rest is space for changes.
+    /// </summary>
+    public const int Capacity = 1_000_000;
+
     private readonly Dictionary<object, Belongings> _belongings = new(ReferenceEqualityComparer.Instance);
     private AllowedIpsMemory<TBits> _memory = new(0, 0);
 
@@ -40,14 +46,14 @@ internal sealed class AllowedIpsTrie<TBits>
 
     /// <summary>Gives a prefix, whose host bits are zero, to an owner.</summary>
     /// <returns>Its owner until now, or null.</returns>
-    /// <exception cref="InvalidOperationException">There are too many: see <see cref="AllowedIpsMemory{TBits}"/>.</exception>
+    /// <exception cref="InvalidOperationException">The prefix is a new one, and there are <see cref="Capacity"/>; nothing has changed.</exception>
     public object? Insert(TBits bits, int length, object owner)
     {
         MakeRoom();
         var slot = _memory.Root;
         if (slot == 0)
         {
-            _memory.SetRoot(Added(bits, length, owner));
+            _memory.SetRoot(New(bits, length, owner));
             return null;
         }
 
@@ -63,13 +69,13 @@ internal sealed class AllowedIpsTrie<TBits>
                     continue;
                 }
 
-                _memory.Replace(slot, _memory.With(item, Added(bits, length, owner)));
+                _memory.Replace(slot, _memory.With(item, New(bits, length, owner)));
                 return null;
             }
 
             if (item.IsNode || common < item.Length || common < length)
             {
-                _memory.Replace(slot, _memory.Join(item, Added(bits, length, owner), common));
+                _memory.Replace(slot, _memory.Join(item, New(bits, length, owner), common));
                 return null;
             }
 
@@ -89,22 +95,7 @@ internal sealed class AllowedIpsTrie<TBits>
     public bool Remove(TBits bits, int length, object owner)
     {
         MakeRoom();
-        if (!TryFind(bits, length, owner, out var path))
-        {
-            return false;
-        }
-
-        if (path.Parent == 0)
-        {
-            _memory.SetRoot(null);
-        }
-        else
-        {
-            _memory.Replace(path.Parent, path.Grandparent, _memory.Without(_memory.Read(path.Parent), _memory.Read(path.Slot)));
-        }
-
-        Removed(owner);
-        return true;
+        return Take(bits, length, owner);
     }
 
     /// <summary>Takes all prefixes from an owner.</summary>
@@ -119,9 +110,10 @@ internal sealed class AllowedIpsTrie<TBits>
         var count = belongings.Count;
         while (belongings.Count > 0)
         {
+            MakeRoom(); // where there is no memory for it, nothing of this prefix has been changed yet
             var (bits, length) = belongings.Prefixes[^1];
             belongings.Prefixes.RemoveAt(belongings.Prefixes.Count - 1);
-            Remove(bits, length, owner);
+            Take(bits, length, owner);
         }
 
         return count;
@@ -145,6 +137,27 @@ internal sealed class AllowedIpsTrie<TBits>
 
     /// <summary>Number of nodes, for tests of compression.</summary>
     internal int CountNodes() => _memory.CountNodes();
+
+    // Where there is room.
+    private bool Take(TBits bits, int length, object owner)
+    {
+        if (!TryFind(bits, length, owner, out var path))
+        {
+            return false;
+        }
+
+        if (path.Parent == 0)
+        {
+            _memory.SetRoot(null);
+        }
+        else
+        {
+            _memory.Replace(path.Parent, path.Grandparent, _memory.Without(_memory.Read(path.Parent), _memory.Read(path.Slot)));
+        }
+
+        Removed(owner);
+        return true;
+    }
 
     // The slots of a prefix, of the node that has it, and of the node that has this one; 0 if there is none.
     private bool TryFind(TBits bits, int length, object owner, out (int Grandparent, int Parent, int Slot) path)
@@ -171,6 +184,11 @@ internal sealed class AllowedIpsTrie<TBits>
             path = (path.Parent, path.Slot, slot);
         }
     }
+
+    // One more, before anything is written.
+    private AllowedIpsItem<TBits> New(TBits bits, int length, object owner) => Count < Capacity
+        ? Added(bits, length, owner)
+        : throw new InvalidOperationException($"There are {Count} allowed IPs of a family: it can have no more.");
 
     // What to write to a slot so that an owner has a prefix.
     private AllowedIpsItem<TBits> Added(TBits bits, int length, object owner)
@@ -240,6 +258,6 @@ internal sealed class AllowedIpsTrie<TBits>
         public int Count { get; set; }
 
         /// <summary>All of them, and until the next tidying such as were taken away, or that came again: so that taking one away needs no search.</summary>
-        public List<(TBits Bits, byte Length)> Prefixes { get; } = [];
+        public List<(TBits Bits, byte Length)> Prefixes { get; } = new(1);
     }
 }

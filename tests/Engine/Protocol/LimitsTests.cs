@@ -1,4 +1,5 @@
 using WgMesh.Engine.Protocol;
+using WgMesh.Engine.Routing;
 
 namespace WgMesh.Engine.Tests.Protocol;
 
@@ -31,6 +32,10 @@ public class LimitsTests
         Assert.True(ReplayWindow.Size >= 8128);
         Assert.Equal(16, Limits.PaddingMultiple);
     }
+
+    [Fact]
+    public void Of_allowed_ips_a_device_may_have_half_of_what_there_is_space_for_since_an_update_may_bring_as_many() =>
+        Assert.True(2 * Limits.AllowedIps <= AllowedIpsTrie<IPv6Bits>.Capacity);
 
     [Fact]
     public void Messages_are_as_long_as_their_fields()
