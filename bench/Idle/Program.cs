@@ -2,6 +2,7 @@ using System.Globalization;
 using WgMesh.Idle;
 
 // usage: e2e/publish.sh && dotnet run -c Release --project bench/Idle -- [--peers N] [--seconds S]
+const double Mebibyte = 1 << 20;
 const int SettleSeconds = 20; // code is compiled for good, and the first calls are over
 var (peers, seconds) = (1000, 60);
 for (var i = 0; i < args.Length; i += 2)
@@ -43,5 +44,5 @@ void Measure(string what, int count, int keepalive)
         .Select(thread => string.Create(CultureInfo.InvariantCulture, $"{thread.Key} {thread.Took.TotalMilliseconds:0} ms"));
     Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"| {what} | {share:0.00 %} | {wakes:0.0} | {after.Memory / 1024.0:0} MiB | {after.MostMemory / 1024.0:0} MiB | {string.Join(", ", busiest)} |"));
+        $"| {what} | {share:0.00 %} | {wakes:0.0} | {after.Memory / Mebibyte:0} MiB | {after.MostMemory / Mebibyte:0} MiB | {string.Join(", ", busiest)} |"));
 }
