@@ -57,13 +57,20 @@ internal sealed class EngineProcess : IDisposable
 
     public void Dispose()
     {
-        // told first, so that it takes its socket along; it may be ending already, having heard the terminal's Ctrl-C too
-        if (!HasEnded)
-            NetNamespace.Command("sh", "-c", $"kill -TERM {_process.Id} 2>/dev/null || true");
-        if (!_process.WaitForExit(Patience))
-            Kill();
-        _process.Dispose();
-        File.Delete(_socket); // of one that was killed
+        try
+        {
+            // told first, so that it takes its socket along; it may be ending already, having heard the terminal's Ctrl-C too
+            if (!HasEnded)
+                NetNamespace.Command("sh", "-c", $"kill -TERM {_process.Id} 2>/dev/null || true");
+            if (!_process.WaitForExit(Patience))
+                Kill();
+        }
+        finally
+        {
+            _process.Dispose();
+            if (File.Exists(_socket))
+                File.Delete(_socket); // of one that was killed; an engine that never started leaves not even the folder
+        }
     }
 
     private void Kill()
