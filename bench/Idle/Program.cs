@@ -1,7 +1,9 @@
 using System.Globalization;
+using WgMesh.Bench;
 using WgMesh.Idle;
 
 // usage: e2e/publish.sh && dotnet run -c Release --project bench/Idle -- [--peers N] [--seconds S]
+const double Mebibyte = 1 << 20;
 const int SettleSeconds = 20; // code is compiled for good, and the first calls are over
 var (peers, seconds) = (1000, 60);
 for (var i = 0; i < args.Length; i += 2)
@@ -14,27 +16,32 @@ for (var i = 0; i < args.Length; i += 2)
     }
 }
 
-var program = Path.GetFullPath("artifacts/bin/wgmesh-agent");
-if (!File.Exists(program))
+return await SystemRun.RunAsync(["wireguard-tools:wg", "iproute2:ip", "util-linux:nsenter"], MeasureAllAsync);
+
+async Task<int> MeasureAllAsync(CancellationToken stop)
 {
-    Console.Error.WriteLine($"{program} is not there: e2e/publish.sh makes it (run this at the root of the repository)");
-    return 1;
+    var program = Path.GetFullPath("artifacts/bin/wgmesh-agent");
+    if (!File.Exists(program))
+    {
+        Console.Error.WriteLine($"{program} is not there: e2e/publish.sh makes it");
+        return 1;
+    }
+
+    Console.WriteLine("| peers | of a core | wake-ups a second | memory now | at most | busiest threads |");
+    Console.WriteLine("|---|---|---|---|---|---|");
+    await MeasureAsync(program, "none", 0, 0, stop);
+    await MeasureAsync(program, $"{peers:N0}", peers, 0, stop);
+    await MeasureAsync(program, $"{peers:N0}, called every 25 s, dead", peers, 25, stop);
+    return 0;
 }
 
-Console.WriteLine("| peers | of a core | wake-ups a second | memory now | at most | busiest threads |");
-Console.WriteLine("|---|---|---|---|---|---|");
-Measure("none", 0, 0);
-Measure($"{peers:N0}", peers, 0);
-Measure($"{peers:N0}, called every 25 s, dead", peers, 25);
-return 0;
-
-void Measure(string what, int count, int keepalive)
+async Task MeasureAsync(string program, string what, int count, int keepalive, CancellationToken stop)
 {
-    using var device = new IdleDevice(program);
+    using var device = new IdleDevice(program, stop);
     device.Configure(count, keepalive);
-    Thread.Sleep(TimeSpan.FromSeconds(SettleSeconds));
+    await Task.Delay(TimeSpan.FromSeconds(SettleSeconds), stop);
     var before = device.Read();
-    Thread.Sleep(TimeSpan.FromSeconds(seconds));
+    await Task.Delay(TimeSpan.FromSeconds(seconds), stop);
     var after = device.Read();
     var share = (after.Cpu - before.Cpu).TotalSeconds / (after.At - before.At).TotalSeconds;
     var wakes = (after.Wakes - before.Wakes) / (after.At - before.At).TotalSeconds;
@@ -43,5 +50,5 @@ void Measure(string what, int count, int keepalive)
         .Select(thread => string.Create(CultureInfo.InvariantCulture, $"{thread.Key} {thread.Took.TotalMilliseconds:0} ms"));
     Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"| {what} | {share:0.00 %} | {wakes:0.0} | {after.Memory / 1024.0:0} MiB | {after.MostMemory / 1024.0:0} MiB | {string.Join(", ", busiest)} |"));
+        $"| {what} | {share:0.00 %} | {wakes:0.0} | {after.Memory / Mebibyte:0} MiB | {after.MostMemory / Mebibyte:0} MiB | {string.Join(", ", busiest)} |"));
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using WgMesh.Tests.Shared;
 
 namespace WgMesh.Tunnel;
@@ -46,35 +45,32 @@ internal sealed class EngineProcess : IDisposable
     /// <summary>Which it does of itself only when something is wrong.</summary>
     public bool HasEnded => _process.HasExited;
 
-    /// <summary>CPU time so far, of user and kernel.</summary>
-    public TimeSpan Cpu()
-    {
-        // behind the program's name in brackets; fields 14 and 15, in hundredths of a second (proc(5))
-        var stat = File.ReadAllText($"/proc/{_process.Id}/stat");
-        var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return TimeSpan.FromMilliseconds(10 * (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)));
-    }
+    /// <inheritdoc cref="ProcessStatus.Cpu"/>
+    public TimeSpan Cpu() => ProcessStatus.Cpu(_process.Id);
 
     /// <summary>Resident memory now and at most, in MB (10⁶ bytes).</summary>
     public (double Now, double Peak) Memory()
     {
-        var status = File.ReadAllLines($"/proc/{_process.Id}/status");
-        return (Field("VmRSS:"), Field("VmHWM:"));
-
-        double Field(string name) => double.Parse(
-            status.First(line => line.StartsWith(name, StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1],
-            CultureInfo.InvariantCulture) * 1024 / 1e6;
+        var (now, peak) = ProcessStatus.Memory(_process.Id);
+        return (now / 1e6, peak / 1e6);
     }
 
     public void Dispose()
     {
-        // told first, so that it takes its socket along; it may be ending already, having heard the terminal's Ctrl-C too
-        if (!HasEnded)
-            NetNamespace.Command("sh", "-c", $"kill -TERM {_process.Id} 2>/dev/null || true");
-        if (!_process.WaitForExit(Patience))
-            Kill();
-        _process.Dispose();
-        File.Delete(_socket); // of one that was killed
+        try
+        {
+            // told first, so that it takes its socket along; it may be ending already, having heard the terminal's Ctrl-C too
+            if (!HasEnded)
+                NetNamespace.Command("sh", "-c", $"kill -TERM {_process.Id} 2>/dev/null || true");
+            if (!_process.WaitForExit(Patience))
+                Kill();
+        }
+        finally
+        {
+            _process.Dispose();
+            if (File.Exists(_socket))
+                File.Delete(_socket); // of one that was killed; an engine that never started leaves not even the folder
+        }
     }
 
     private void Kill()

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using WgMesh.Bench;
 
 namespace WgMesh.Tunnel;
 
@@ -20,36 +20,14 @@ internal sealed record TunnelEngine(string Name, string? Program, string[] Argum
         switch (name)
         {
             case WgMesh:
-                Script("e2e/publish.sh");
+                Programs.Script("e2e/publish.sh");
                 var agent = Path.GetFullPath("artifacts/bin/wgmesh-agent");
-                return new TunnelEngine(name, agent, ["device", "--foreground"], $"{name} {Output(agent, "--version")}");
+                return new TunnelEngine(name, agent, ["device", "--foreground"], $"{name} {Programs.Output(agent, "--version")}");
             case WireGuardGo:
-                var program = Output("e2e/wireguard-go.sh");
-                return new TunnelEngine(name, program, ["--foreground"], Output(program, "--version").Split('\n')[0]);
+                var program = Programs.Output("e2e/wireguard-go.sh");
+                return new TunnelEngine(name, program, ["--foreground"], Programs.Output(program, "--version").Split('\n')[0]);
             default:
                 return new TunnelEngine(name, null, [], "");
         }
-    }
-
-    /// <summary>Runs a script of the project that prints for people, on standard error.</summary>
-    /// <exception cref="InvalidOperationException">It failed.</exception>
-    public static void Script(string path, params string[] arguments) => Run("sh", ["-c", "exec \"$@\" >&2", "-", path, .. arguments], read: false);
-
-    /// <summary>What a program prints, without the last end of line.</summary>
-    /// <exception cref="InvalidOperationException">It failed.</exception>
-    public static string Output(string program, params string[] arguments) => Run(program, arguments, read: true);
-
-    private static string Run(string program, string[] arguments, bool read)
-    {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = read };
-        // a build server that stays behind would have our output open, and the caller's locks
-        start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
-        start.Environment["UseSharedCompilation"] = "false";
-        using var process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
-        var output = read ? process.StandardOutput.ReadToEnd() : "";
-        process.WaitForExit();
-        return process.ExitCode == 0
-            ? output.TrimEnd()
-            : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} exited with {process.ExitCode}");
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using WgMesh.Bench;
 using WgMesh.Tests.Shared;
 
 namespace WgMesh.Tunnel;
@@ -73,11 +74,7 @@ internal sealed class TunnelPair : IDisposable
         return (memory.Max(m => m.Now), memory.Max(m => m.Peak));
     }
 
-    public void Dispose()
-    {
-        _engines.ForEach(engine => engine.Dispose());
-        _hosts.ForEach(host => host.Dispose());
-    }
+    public void Dispose() => Teardown.All([.. _engines, .. _hosts]);
 
     private static string Inner(int host) => string.Create(CultureInfo.InvariantCulture, $"10.77.0.{host + 1}");
 

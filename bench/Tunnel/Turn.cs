@@ -6,7 +6,7 @@ internal static class Turn
     private const int IdlePings = 5_000;
 
     // code that is compiled as it runs, buffers that grow: not what a long-lived tunnel is about
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan TcpWarmUp = TimeSpan.FromSeconds(3), UdpWarmUp = TimeSpan.FromSeconds(0.5);
 
     /// <summary>What can be measured alone, in the order it happens; CPU goes with the first two, memory with any.</summary>
     public static IReadOnlyList<string> Steps { get; } = ["tcp1", "tcp8", "reverse", "udp1372", "udp64", "ping", "load"];
@@ -33,7 +33,8 @@ internal static class Turn
             throw new InvalidOperationException($"nothing comes through {engine.Name}");
         if (pair.HasEngine)
             figures[Measure.MemoryIdle] = pair.Memory().Now;
-        await Iperf.RunAsync(pair, 1, reverse: false, WarmUp, stop);
+        await Iperf.RunAsync(pair, 1, reverse: false, TcpWarmUp, stop);
+        UdpFlood.Run(pair, 1372, UdpWarmUp, stop);
 
         var (cpu, gigabits) = (TimeSpan.Zero, 0.0);
         if (options.Only.Contains("tcp1"))
@@ -61,10 +62,16 @@ internal static class Turn
         if (options.Only.Contains("load"))
         {
             var load = Iperf.RunAsync(pair, 1, reverse: false, time + TimeSpan.FromSeconds(2), stop);
-            await Task.Delay(TimeSpan.FromSeconds(1), stop);
-            var ping = UdpPing.Run(pair, int.MaxValue, time, stop);
-            await load;
-            (figures[Measure.Load50], figures[Measure.Load99]) = (ping.Median, ping.P99);
+            try
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), stop);
+                var ping = UdpPing.Run(pair, int.MaxValue, time, stop);
+                (figures[Measure.Load50], figures[Measure.Load99]) = (ping.Median, ping.P99);
+            }
+            finally
+            {
+                await load;
+            }
         }
 
         if (pair.HasEngine)

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -7,6 +6,7 @@ using WgMesh.Engine.Device;
 using WgMesh.Engine.Linux;
 using WgMesh.Engine.Protocol;
 using WgMesh.Engine.Routing;
+using WgMesh.Tests.Shared;
 
 namespace WgMesh.Engine.Tests.Device;
 
@@ -147,9 +147,7 @@ public sealed class FloodTests : IDisposable
     // by the devices, that is: this thread sends and counts
     private static long AllocatedByOthers() => GC.GetTotalAllocatedBytes(precise: true) - GC.GetAllocatedBytesForCurrentThread();
 
-    private static long Resident() => 1024 * long.Parse(
-        File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1],
-        CultureInfo.InvariantCulture);
+    private static long Resident() => ProcessStatus.Memory(Environment.ProcessId).Now;
 
     /// <summary>Sends bursts of the same few datagrams, each when the device has counted the one before.</summary>
     /// <param name="sender">Disposed of with the flood.</param>
