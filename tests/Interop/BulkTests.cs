@@ -56,11 +56,19 @@ public sealed class BulkTests : IDisposable
         using var other = NamespaceHost.StartWgMesh(_lan, 2);
         Introduce(other);
         using var server = other.Namespace.Start("iperf3", "--server", "--one-off", "--bind", other.Overlay(false));
-        var output = server.StandardOutput.ReadToEndAsync();
-        Wait.Until(() => other.Exec("ss", "-Hltn").Contains(":5201 ", StringComparison.Ordinal), "iperf3 to listen");
-        _ours.Exec("iperf3", ["--client", other.Overlay(false), "--time", "3", .. arguments]);
-        Assert.True(server.WaitForExit(TimeSpan.FromSeconds(60)));
-        Assert.Equal(0, server.ExitCode);
+        try
+        {
+            var output = server.StandardOutput.ReadToEndAsync();
+            Wait.Until(() => other.Exec("ss", "-Hltn").Contains(":5201 ", StringComparison.Ordinal), "iperf3 to listen");
+            _ours.Exec("iperf3", ["--client", other.Overlay(false), "--time", "3", .. arguments]);
+            Assert.True(server.WaitForExit(TimeSpan.FromSeconds(60)));
+            Assert.Equal(0, server.ExitCode);
+        }
+        finally
+        {
+            server.Kill();
+            server.WaitForExit();
+        }
     }
 
     private void Introduce(NamespaceHost other)

@@ -27,25 +27,20 @@ internal static class TcpStreams
         listener.Bind(new IPEndPoint(IPAddress.Parse(to.Overlay(ipv6)), 0));
         listener.Listen();
         using var sender = from.Namespace.Run(() => new Socket(family, SocketType.Stream, ProtocolType.Tcp) { SendTimeout = PatienceInMilliseconds });
-        var receiving = Task.Factory.StartNew(
+        using var receiver = await Task.Factory.StartNew(
             () =>
             {
-                Assert.True(listener.Poll(TimeSpan.FromMilliseconds(PatienceInMilliseconds), SelectMode.SelectRead), "nobody connects");
-                using var receiver = listener.Accept();
-                receiver.ReceiveTimeout = PatienceInMilliseconds;
-                Receive(receiver, stream, length);
+                sender.Connect(listener.LocalEndPoint!); // the kernel answers before anybody accepts
+                Assert.True(listener.Poll(TimeSpan.FromMilliseconds(PatienceInMilliseconds), SelectMode.SelectRead), "the connection is nowhere to be accepted");
+                return listener.Accept();
             },
             TaskCreationOptions.LongRunning);
-        var sending = Task.Factory.StartNew(
-            () =>
-            {
-                sender.Connect(listener.LocalEndPoint!);
-                Send(sender, stream, length);
-            },
-            TaskCreationOptions.LongRunning);
-        // a receiver that has seen enough ends the connection, and then that is what there is to tell
-        await receiving;
-        await sending;
+        receiver.ReceiveTimeout = PatienceInMilliseconds;
+        var receiving = Task.Factory.StartNew(() => Receive(receiver, stream, length), TaskCreationOptions.LongRunning);
+        var sending = Task.Factory.StartNew(() => Send(sender, stream, length), TaskCreationOptions.LongRunning);
+        // What fails first is what there is to tell: neither end is closed before, and that ends the other one.
+        await await Task.WhenAny(receiving, sending);
+        await Task.WhenAll(receiving, sending);
     }
 
     private static void Send(Socket socket, int stream, long length)

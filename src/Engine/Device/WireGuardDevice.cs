@@ -165,7 +165,10 @@ public sealed class WireGuardDevice : IDisposable
     internal long Drops(DropReason reason) => _core.Drops[reason];
 
     /// <summary>Drops of all peers.</summary>
-    internal long PeerDrops(DropReason reason) => _core.Peers.Sum(peer => peer.Counters.Drops[reason]);
+    internal long PeerDrops(DropReason reason) => _core.UnorderedPeers.Sum(peer => peer.Counters.Drops[reason]);
+
+    /// <summary>Drops for whatever reason, those of all peers included.</summary>
+    internal long AllDrops() => _core.Drops.Total + _core.UnorderedPeers.Sum(peer => peer.Counters.Drops.Total);
 
     internal Offloads OffloadsInUse => _offloads.On;
 

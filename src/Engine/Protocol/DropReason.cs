@@ -80,6 +80,21 @@ internal sealed class DropCounters
 
     public long this[DropReason reason] => Volatile.Read(ref _counts[(int)reason]);
 
+    /// <summary>All of them, whatever the reason.</summary>
+    public long Total
+    {
+        get
+        {
+            var total = 0L;
+            foreach (ref readonly var count in _counts.AsSpan())
+            {
+                total += Volatile.Read(in count);
+            }
+
+            return total;
+        }
+    }
+
     public DropReason Add(DropReason reason, long count = 1)
     {
         Interlocked.Add(ref _counts[(int)reason], count);

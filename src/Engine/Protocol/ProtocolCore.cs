@@ -9,8 +9,8 @@ namespace WgMesh.Engine.Protocol;
 
 /// <summary>
 /// A WireGuard interface without its sockets: datagrams, packets and the time go in; packets, datagrams to send (in an
-/// <see cref="Outbox"/>) and reasons for drops come out. Packets may be handled by several threads at once; configuration
-/// changes are serialized here.
+/// <see cref="Outbox"/>) and reasons for drops come out. Packets may be handled by several threads at once, and handshake messages
+/// beside them by one; configuration changes are serialized here.
 /// </summary>
 internal sealed class ProtocolCore
 {
@@ -22,8 +22,7 @@ internal sealed class ProtocolCore
     private readonly Lock _configuration = new();
     private readonly ConcurrentDictionary<PublicKey, Peer> _peers = new();
     private readonly RateLimiter _rateLimiter = new();
-    private readonly Lock _reading = new();
-    private readonly NoiseHandshake _read = new(); // what is read of an initiation; wiped behind each
+    private readonly NoiseHandshake _read = new(); // what is read of an initiation, by the one thread that handshakes come in on; wiped behind each
     private long _added;
     private bool _peersChanged;
     private volatile StaticIdentity? _identity;
@@ -128,7 +127,7 @@ internal sealed class ProtocolCore
         return peer.Receive(session, message, from, now, outbox, out packetLength);
     }
 
-    /// <summary>An initiation, response or cookie reply from the network.</summary>
+    /// <summary>An initiation, response or cookie reply from the network. One thread at a time: all are read into the same memory.</summary>
     /// <param name="type">Of the message, as <see cref="Messages.Classify"/> says.</param>
     /// <param name="message">The whole datagram.</param>
     /// <param name="from">Where it came from.</param>
@@ -182,23 +181,20 @@ internal sealed class ProtocolCore
     // In memory that is there already: a flood of initiations is no flood of allocations.
     private DropReason ReceiveInitiation(StaticIdentity identity, ReadOnlySpan<byte> message, in UdpPath from, Instant now, Outbox outbox)
     {
-        lock (_reading)
+        try
         {
-            try
+            if (!_read.TryReadInitiator(Versions.AsSpan(), identity, message, out var publicKey))
             {
-                if (!_read.TryReadInitiator(Versions.AsSpan(), identity, message, out var publicKey))
-                {
-                    return Drops.Add(DropReason.HandshakeFailed);
-                }
+                return Drops.Add(DropReason.HandshakeFailed);
+            }
 
-                return _peers.TryGetValue(publicKey, out var peer)
-                    ? peer.AcceptInitiation(_read, message, from, now, outbox)
-                    : Drops.Add(DropReason.UnknownPeer);
-            }
-            finally
-            {
-                _read.Dispose();
-            }
+            return _peers.TryGetValue(publicKey, out var peer)
+                ? peer.AcceptInitiation(_read, message, from, now, outbox)
+                : Drops.Add(DropReason.UnknownPeer);
+        }
+        finally
+        {
+            _read.Dispose();
         }
     }
 

@@ -27,11 +27,12 @@ internal sealed class StagedPackets(int capacity, StagedMemory memory)
         // The oldest one's memory is there to be used again: a stream to a peer that does not answer is no stream of allocations.
         var length = packets.LengthOf(index);
         byte[]? bytes = null;
-        var dropped = 0;
-        while (_count == capacity || (_count > 0 && bytes is null && !memory.HasRoom(length)))
+        var (dropped, freed) = (0, 0);
+        while (_count == capacity || (_count > 0 && freed < length && !memory.HasRoom(length)))
         {
             bytes = TakeOldest();
             dropped++;
+            freed += bytes.Length;
             if (bytes.Length < length)
             {
                 memory.Return(bytes.Length);
