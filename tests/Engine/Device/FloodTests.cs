@@ -20,9 +20,8 @@ public sealed class FloodTests : IDisposable
 {
     private const int Pings = 200;
 
-    // An object for each datagram would be 24 bytes for each of 20,000, and what an initiation is read into 200 for each of 5,000. The program
-    // that pings takes 60,000.
-    private const long LittleAllocated = 400_000;
+    // In a burst: the smallest object for each datagram of the smallest burst would be 24 bytes for each of 100.
+    private const long LittleAllocated = 1_000;
     private const long LittleResident = 16 << 20;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -51,15 +50,19 @@ public sealed class FloodTests : IDisposable
         };
         flood.Send(flood.Least); // so that everything is compiled, and what is taken once is taken
         var resident = Resident();
-        var allocated = AllocatedByOthers();
+        var allocated = new List<long>();
 
         var pings = Task.Factory.StartNew(() => _pair.LeftHost.Exec("ping", "-q", "-c", $"{Pings}", "-i", "0.01", "-W", "60", "10.0.0.2"), TaskCreationOptions.LongRunning);
         for (var sent = 0; sent < flood.Least || !pings.IsCompleted; sent += flood.Burst)
         {
+            var before = AllocatedByOthers();
             flood.Send(flood.Burst);
+            allocated.Add(AllocatedByOthers() - before);
         }
 
-        Assert.InRange(AllocatedByOthers() - allocated, 0, LittleAllocated);
+        // the median: what runs the tests, and the program that pings, allocate a lot at a time, and not in every burst
+        allocated.Sort();
+        Assert.InRange(allocated[allocated.Count / 2], 0, LittleAllocated);
         Assert.InRange(Resident() - resident, long.MinValue, LittleResident);
         Assert.Contains($"{Pings} packets transmitted, {Pings} received", await pings, StringComparison.Ordinal);
     }
@@ -176,7 +179,7 @@ public sealed class FloodTests : IDisposable
                     offset = i % messages.Length == 0 ? 0 : offset;
                     _run[0] = new UdpRun(offset, length, length, new UdpPath(to), 0);
                     offset += length;
-                    Assert.Equal(1, sender.Send(_memory, _run, _batch, out _));
+                    Assert.True(sender.Send(_memory, _run, _batch, out _) == 1); // Assert.Equal would leave garbage each time
                 }
 
                 _sent += Burst;
