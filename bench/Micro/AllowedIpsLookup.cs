@@ -4,69 +4,81 @@ using WgMesh.Engine.Routing;
 
 namespace WgMesh.Micro;
 
-/// <summary>Whose a packet is, among 100,000 prefixes of each family: as the data path asks, by the packet's header.</summary>
+/// <summary>
+/// Whose a packet is, among 100,000 prefixes of each family: as the data path asks, by the header of a packet that it has just read. The address is computed
+/// and not taken from a list, which would drive the table out of the processor's caches as no traffic does; that takes 2 ns of each figure.
+/// </summary>
 public class AllowedIpsLookup
 {
     private const int Prefixes = 100_000;
-    private const int Packets = 1 << 17;
+    private const int Packets = 1 << 16;
 
     private readonly AllowedIps<string> _table = new();
-    private byte[] _ipv4 = [], _ipv6 = [];
+    private readonly byte[] _ipv4 = new byte[IpPacket.IPv4HeaderLength], _ipv6 = new byte[IpPacket.IPv6HeaderLength];
+    private ulong _packets;
 
-    /// <summary>How many addresses there is traffic for; every prefix is some packet's, or the few that a node speaks to.</summary>
-    [Params(64, Packets)]
+    /// <summary>How many addresses there is traffic for, each in another prefix and chosen at random for every packet: a few, or all that a node might speak to.</summary>
+    [Params(64, Prefixes)]
     public int Flows { get; set; }
 
-    /// <summary>Prefixes and packets at random; every packet is somebody's.</summary>
+    /// <summary>Prefixes at random, of the lengths that pods, nodes and networks have.</summary>
     [GlobalSetup]
     public void Setup()
     {
-        var random = new Random(1);
-        var ipv4 = Enumerable.Range(0, Prefixes).Select(_ => Prefix.Create((uint)random.NextInt64(), random.Next(24, 33), isIPv6: false)).ToArray();
-        var ipv6 = Enumerable.Range(0, Prefixes).Select(_ => Prefix.Create(Address(), random.Next(48, 129), isIPv6: true)).ToArray();
-        foreach (var prefix in ipv4.Concat(ipv6))
+        for (var flow = 0; flow < Prefixes; flow++)
         {
-            _table.Insert(prefix, "somebody");
+            var length = 24 + (int)(Mixed((ulong)flow) % 9);
+            _table.Insert(Prefix.Create(IPv4Address(flow) & (uint.MaxValue << (32 - length)), length, isIPv6: false), "somebody");
+            length = 48 + (int)(Mixed((ulong)flow) % 81);
+            _table.Insert(Prefix.Create(IPv6Address(flow) & (UInt128.MaxValue << (128 - length)), length, isIPv6: true), "somebody");
         }
 
-        _ipv4 = new byte[Packets * IpPacket.IPv4HeaderLength];
-        _ipv6 = new byte[Packets * IpPacket.IPv6HeaderLength];
-        for (var i = 0; i < Packets; i++)
-        {
-            var flow = new Random(i % Flows);
-            var packet = _ipv4.AsSpan(i * IpPacket.IPv4HeaderLength, IpPacket.IPv4HeaderLength);
-            packet[0] = 0x45;
-            BinaryPrimitives.WriteUInt32BigEndian(packet[16..], (uint)Within(ipv4[flow.Next(Prefixes)], 32, flow));
-            packet = _ipv6.AsSpan(i * IpPacket.IPv6HeaderLength, IpPacket.IPv6HeaderLength);
-            packet[0] = 0x60;
-            BinaryPrimitives.WriteUInt128BigEndian(packet[24..], Within(ipv6[flow.Next(Prefixes)], 128, flow));
-        }
-
-        UInt128 Address() => new((ulong)random.NextInt64() << 1, (ulong)random.NextInt64() << 1);
-
-        static UInt128 Within(Prefix prefix, int bits, Random random)
-        {
-            var host = prefix.Length == bits ? 0 : UInt128.MaxValue >> (128 - bits + prefix.Length);
-            return prefix.Address | (new UInt128((ulong)random.NextInt64(), (ulong)random.NextInt64()) & host);
-        }
+        _ipv4[0] = 0x45;
+        _ipv6[0] = 0x60;
     }
 
     /// <summary>IPv4.</summary>
     [Benchmark(OperationsPerInvoke = Packets)]
-    public int IPv4() => LookUp(_ipv4, IpPacket.IPv4HeaderLength);
+    public int IPv4()
+    {
+        var found = 0;
+        for (var i = 0; i < Packets; i++)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(_ipv4.AsSpan(16), IPv4Address(NextFlow()));
+            found += _table.LookupDestination(_ipv4) is null ? 0 : 1;
+        }
+
+        return Checked(found);
+    }
 
     /// <summary>IPv6.</summary>
     [Benchmark(OperationsPerInvoke = Packets)]
-    public int IPv6() => LookUp(_ipv6, IpPacket.IPv6HeaderLength);
-
-    private int LookUp(byte[] packets, int length)
+    public int IPv6()
     {
         var found = 0;
-        for (var at = 0; at < packets.Length; at += length)
+        for (var i = 0; i < Packets; i++)
         {
-            found += _table.LookupDestination(packets.AsSpan(at, length)) is null ? 0 : 1;
+            BinaryPrimitives.WriteUInt128BigEndian(_ipv6.AsSpan(24), IPv6Address(NextFlow()));
+            found += _table.LookupDestination(_ipv6) is null ? 0 : 1;
         }
 
-        return found == Packets ? found : throw new InvalidOperationException("A packet is nobody's.");
+        return Checked(found);
     }
+
+    private int NextFlow() => (int)Math.BigMul(Mixed(_packets++), (ulong)Flows, out _);
+
+    private static uint IPv4Address(int flow) => (uint)Mixed((ulong)flow + (1UL << 32));
+
+    private static UInt128 IPv6Address(int flow) => new(Mixed((ulong)flow + (2UL << 32)), Mixed((ulong)flow + (3UL << 32)));
+
+    // SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", 2014)
+    private static ulong Mixed(ulong value)
+    {
+        value = (value + 1) * 0x9e3779b97f4a7c15;
+        value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+        value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+        return value ^ (value >> 31);
+    }
+
+    private static int Checked(int found) => found == Packets ? found : throw new InvalidOperationException("A packet is nobody's.");
 }

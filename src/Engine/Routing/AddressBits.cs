@@ -2,21 +2,19 @@ using System.Numerics;
 
 namespace WgMesh.Engine.Routing;
 
-/// <summary>An address as the trie sees it: bits, of which bit 0 is the most significant. And how they are kept in its memory.</summary>
+/// <summary>An address as the trie sees it: bits, of which bit 0 is the most significant. And how its memory keeps them.</summary>
 internal interface IAddressBits<TSelf>
     where TSelf : struct, IAddressBits<TSelf>
 {
-    /// <summary>Words of a slot in <see cref="AllowedIpsMemory{TBits}"/>.</summary>
-    static abstract int SlotWords { get; }
+    /// <summary>The address is in the slot itself. Otherwise the slot has its index in a table.</summary>
+    static abstract bool IsInSlot { get; }
 
-    /// <summary>The address in a slot, whose first word was read already.</summary>
-    static abstract TSelf Read(ulong[] words, int slot, ulong first);
+    /// <summary>The address that a slot has.</summary>
+    static abstract TSelf Read(TSelf[] table, uint inSlot);
 
-    /// <summary>What of the address is in a slot's first word.</summary>
-    ulong InFirstWord { get; }
-
-    /// <summary>Writes what of the address is behind a slot's first word.</summary>
-    void WriteBehind(ulong[] words, int slot);
+    /// <summary>Writes the address to the table, if it is not in the slot, as the next one of so many that are there.</summary>
+    /// <returns>What the slot has of it.</returns>
+    uint Keep(TSelf[] table, ref int count);
 
     /// <summary>The six bits from a position on, 0-63; zeros beyond the address, and beyond the 64-bit word that the position is in.</summary>
     int SixBits(int position);
@@ -31,17 +29,13 @@ internal interface IAddressBits<TSelf>
 /// <summary>An IPv4 address.</summary>
 internal readonly record struct IPv4Bits(uint Value) : IAddressBits<IPv4Bits>
 {
-    public static int SlotWords => 1;
+    public static bool IsInSlot => true;
 
     public static IPv4Bits From(UInt128 address) => new((uint)address);
 
-    public static IPv4Bits Read(ulong[] words, int slot, ulong first) => new((uint)(first >> 32));
+    public static IPv4Bits Read(IPv4Bits[] table, uint inSlot) => new(inSlot);
 
-    public ulong InFirstWord => (ulong)Value << 32;
-
-    public void WriteBehind(ulong[] words, int slot)
-    {
-    }
+    public uint Keep(IPv4Bits[] table, ref int count) => Value;
 
     public int SixBits(int position) => (int)(((ulong)Value << (32 + position)) >> 58);
 
@@ -53,15 +47,17 @@ internal readonly record struct IPv4Bits(uint Value) : IAddressBits<IPv4Bits>
 /// <summary>An IPv6 address as two words: arithmetic of UInt128 takes several times as long.</summary>
 internal readonly record struct IPv6Bits(ulong High, ulong Low) : IAddressBits<IPv6Bits>
 {
-    public static int SlotWords => 3;
+    public static bool IsInSlot => false;
 
     public static IPv6Bits From(UInt128 address) => new((ulong)(address >> 64), (ulong)address);
 
-    public static IPv6Bits Read(ulong[] words, int slot, ulong first) => new(words[slot + 1], words[slot + 2]);
+    public static IPv6Bits Read(IPv6Bits[] table, uint inSlot) => table[inSlot];
 
-    public ulong InFirstWord => 0;
-
-    public void WriteBehind(ulong[] words, int slot) => (words[slot + 1], words[slot + 2]) = (High, Low);
+    public uint Keep(IPv6Bits[] table, ref int count)
+    {
+        table[count] = this;
+        return (uint)count++;
+    }
 
     // a shift takes its count modulo 64, so one expression serves both words
     public int SixBits(int position) => (int)(((position < 64 ? High : Low) << position) >> 58);

@@ -12,13 +12,13 @@ internal sealed class AllowedIpsTrie<TBits>
     where TBits : struct, IAddressBits<TBits>
 {
     /// <summary>
-    /// The most prefixes. At worst each comes with a node of two items, so takes the node's two words and two slots: 4 words for IPv4 and 8 for IPv6.
-    /// So many of IPv6 take 8,000,000 words of the 8,388,608 (2^23) that there can be, and the rest is space for changes.
+    /// The most prefixes. At worst each comes with a node of two items, so takes the node's two words and two slots: 4,000,000 words of the 8,388,608
+    /// (2^23) that there can be, and the rest is space for changes.
     /// </summary>
     public const int Capacity = 1_000_000;
 
     private readonly Dictionary<object, Belongings> _belongings = new(ReferenceEqualityComparer.Instance);
-    private AllowedIpsMemory<TBits> _memory = new(0, 0);
+    private AllowedIpsMemory<TBits> _memory = new(0, 0, 0);
 
     /// <summary>Number of prefixes.</summary>
     public int Count { get; private set; }
@@ -50,13 +50,13 @@ internal sealed class AllowedIpsTrie<TBits>
     public object? Insert(TBits bits, int length, object owner)
     {
         MakeRoom();
-        var slot = _memory.Root;
-        if (slot == 0)
+        if (_memory.IsEmpty)
         {
-            _memory.SetRoot(New(bits, length, owner));
+            _memory.Replace(AllowedIpsMemory<TBits>.Root, New(bits, length, owner));
             return null;
         }
 
+        var slot = AllowedIpsMemory<TBits>.Root;
         while (true)
         {
             var item = _memory.Read(slot);
@@ -82,7 +82,7 @@ internal sealed class AllowedIpsTrie<TBits>
             var previous = _memory.Owner(item.Value)!;
             if (previous != owner)
             {
-                _memory.Replace(slot, Added(bits, length, owner)); // from the old owner to the new one, with nothing in between
+                _memory.Replace(slot, item with { Value = Added(bits, length, owner) }); // from the old owner to the new one, with nothing in between
                 Removed(previous);
             }
 
@@ -146,23 +146,23 @@ internal sealed class AllowedIpsTrie<TBits>
             return false;
         }
 
-        if (path.Parent == 0)
+        if (path.Slot == AllowedIpsMemory<TBits>.Root)
         {
-            _memory.SetRoot(null);
+            _memory.Clear();
         }
         else
         {
-            _memory.Replace(path.Parent, path.Grandparent, _memory.Without(_memory.Read(path.Parent), _memory.Read(path.Slot)));
+            _memory.Replace(path.Parent, _memory.Without(_memory.Read(path.Parent), _memory.Read(path.Slot)));
         }
 
         Removed(owner);
         return true;
     }
 
-    // The slots of a prefix, of the node that has it, and of the node that has this one; 0 if there is none.
-    private bool TryFind(TBits bits, int length, object owner, out (int Grandparent, int Parent, int Slot) path)
+    // The slots of a prefix and, where it is not the root's, of the node that has it.
+    private bool TryFind(TBits bits, int length, object owner, out (int Parent, int Slot) path)
     {
-        path = (0, 0, _memory.Root);
+        path = (AllowedIpsMemory<TBits>.Root, AllowedIpsMemory<TBits>.Root);
         while (true)
         {
             var item = _memory.Read(path.Slot);
@@ -181,17 +181,17 @@ internal sealed class AllowedIpsTrie<TBits>
                 return false;
             }
 
-            path = (path.Parent, path.Slot, slot);
+            path = (path.Slot, slot);
         }
     }
 
     // One more, before anything is written.
     private AllowedIpsItem<TBits> New(TBits bits, int length, object owner) => Count < Capacity
-        ? Added(bits, length, owner)
+        ? _memory.NewPrefix(bits, length, Added(bits, length, owner))
         : throw new InvalidOperationException($"There are {Count} allowed IPs of a family: it can have no more.");
 
-    // What to write to a slot so that an owner has a prefix.
-    private AllowedIpsItem<TBits> Added(TBits bits, int length, object owner)
+    // The number of an owner who has one more.
+    private int Added(TBits bits, int length, object owner)
     {
         if (!_belongings.TryGetValue(owner, out var belongings))
         {
@@ -201,7 +201,7 @@ internal sealed class AllowedIpsTrie<TBits>
         belongings.Prefixes.Add((bits, (byte)length));
         belongings.Count++;
         Count++;
-        return new(bits, length, false, belongings.Number);
+        return belongings.Number;
     }
 
     // Comes when the slot is written: readers take an owner that is gone for a sign to look again.
@@ -237,7 +237,7 @@ internal sealed class AllowedIpsTrie<TBits>
             return;
         }
 
-        var memory = new AllowedIpsMemory<TBits>(_memory.LiveWords, _belongings.Count);
+        var memory = new AllowedIpsMemory<TBits>(_memory.LiveWords, Count, _belongings.Count);
         var numbers = new int[_memory.UsedOwners];
         foreach (var (owner, belongings) in _belongings)
         {
