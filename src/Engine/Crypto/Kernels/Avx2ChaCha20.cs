@@ -52,8 +52,9 @@ internal static unsafe class Avx2ChaCha20
         PortableChaCha20.Xor(input, stream, output, length);
     }
 
-    // Eight blocks for each set. Rounds wait for each other's results most of the time, and there are no registers for two sets. So sets lie in memory and
-    // take turns, a double round each: a processor that looks ahead begins the next one's while the last one's is waiting.
+    // Eight blocks for each set. Steps of a quarter round wait for each other most of the time, and there are no registers for two sets. So sets lie in memory:
+    // all three go side by side, four words of each at a time; fewer take turns, a double round each, of which a processor that looks ahead begins
+    // the next one's while the last one's is waiting.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void EightBlocks(uint* state, byte* stream, int sets)
     {
@@ -70,6 +71,12 @@ internal static unsafe class Avx2ChaCha20
 
         for (var i = 0; i < 10; i++)
         {
+            if (sets == MaxSets)
+            {
+                DoubleRoundOfAll(words);
+                continue;
+            }
+
             for (var set = 0; set < sets; set++)
             {
                 DoubleRound(words + (set * PortableChaCha20.StateLength));
@@ -103,6 +110,74 @@ internal static unsafe class Avx2ChaCha20
         (words[4], words[5], words[6], words[7]) = (b0, b1, b2, b3);
         (words[8], words[9], words[10], words[11]) = (c0, c1, c2, c3);
         (words[12], words[13], words[14], words[15]) = (d0, d1, d2, d3);
+    }
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DoubleRoundOfAll(Vector256<uint>* words)
+    {
+        QuarterRounds(words, words + 4, words + 8, words + 12);
+        QuarterRounds(words + 1, words + 5, words + 9, words + 13);
+        QuarterRounds(words + 2, words + 6, words + 10, words + 14);
+        QuarterRounds(words + 3, words + 7, words + 11, words + 15);
+        QuarterRounds(words, words + 5, words + 10, words + 15);
+        QuarterRounds(words + 1, words + 6, words + 11, words + 12);
+        QuarterRounds(words + 2, words + 7, words + 8, words + 13);
+        QuarterRounds(words + 3, words + 4, words + 9, words + 14);
+    }
+
+    // The same four words of three sets. These are twelve vectors, which leaves registers for the orders of bytes and for a rotation. Steps are in this order, and
+    // words are stored as soon as they are ready, so that nothing is spilled.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void QuarterRounds(Vector256<uint>* a, Vector256<uint>* b, Vector256<uint>* c, Vector256<uint>* d)
+    {
+        const int Next = PortableChaCha20.StateLength;
+        Vector256<uint> a0 = *a, a1 = a[Next], a2 = a[2 * Next];
+        Vector256<uint> b0 = *b, b1 = b[Next], b2 = b[2 * Next];
+        Vector256<uint> c0 = *c, c1 = c[Next], c2 = c[2 * Next];
+        Vector256<uint> d0 = *d, d1 = d[Next], d2 = d[2 * Next];
+        a0 += b0;
+        a1 += b1;
+        a2 += b2;
+        d0 = RotateLeft16(d0 ^ a0, 0);
+        d1 = RotateLeft16(d1 ^ a1, 0);
+        d2 = RotateLeft16(d2 ^ a2, 0);
+        c0 += d0;
+        c1 += d1;
+        c2 += d2;
+        b0 ^= c0;
+        b1 ^= c1;
+        b2 ^= c2;
+        b0 = RotateLeft(b0, 12, 20);
+        b1 = RotateLeft(b1, 12, 20);
+        b2 = RotateLeft(b2, 12, 20);
+        a0 += b0;
+        a1 += b1;
+        a2 += b2;
+        *a = a0;
+        a[Next] = a1;
+        a[2 * Next] = a2;
+        d0 = RotateLeft8(d0 ^ a0, 0);
+        d1 = RotateLeft8(d1 ^ a1, 0);
+        d2 = RotateLeft8(d2 ^ a2, 0);
+        *d = d0;
+        d[Next] = d1;
+        d[2 * Next] = d2;
+        c0 += d0;
+        c1 += d1;
+        c2 += d2;
+        *c = c0;
+        c[Next] = c1;
+        c[2 * Next] = c2;
+        b0 ^= c0;
+        b1 ^= c1;
+        b2 ^= c2;
+        b0 = RotateLeft(b0, 7, 25);
+        b1 = RotateLeft(b1, 7, 25);
+        b2 = RotateLeft(b2, 7, 25);
+        *b = b0;
+        b[Next] = b1;
+        b[2 * Next] = b2;
     }
 
     // adds the state that the blocks began with, and turns words of eight blocks into blocks
@@ -149,13 +224,17 @@ internal static unsafe class Avx2ChaCha20
         d = RotateLeft16(d ^ a, use);
         c += d;
         b ^= c;
-        b = Avx2.ShiftLeftLogical(b, 12) | Avx2.ShiftRightLogical(b, 20);
+        b = RotateLeft(b, 12, 20);
         a += b;
         d = RotateLeft8(d ^ a, use);
         c += d;
         b ^= c;
-        b = Avx2.ShiftLeftLogical(b, 7) | Avx2.ShiftRightLogical(b, 25);
+        b = RotateLeft(b, 7, 25);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> RotateLeft(Vector256<uint> x, [ConstantExpected] byte bits, [ConstantExpected] byte others) =>
+        Avx2.ShiftLeftLogical(x, bits) | Avx2.ShiftRightLogical(x, others);
 
     // by whole bytes it is one step in place of three
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
