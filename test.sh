@@ -83,6 +83,31 @@ run_tests() {
     --results-directory "$results" >"$3.log" 2>&1 || status=$?
   echo "$status" >"$3.status"
 }
+# tally NAME PASS: counts what run_tests has left
+tally() {
+  local line f p s status
+  mv "$results/$1.log" "$log"
+  status=$(<"$results/$1.status")
+  # "Passed!  - Failed:     0, Passed:    42, Skipped:     0, Total:    42, ..."
+  line=$(grep -E '^(Passed|Failed|Skipped)! ' "$log" | tail -1 || true)
+  if [[ $line =~ Failed:\ +([0-9]+),\ Passed:\ +([0-9]+),\ Skipped:\ +([0-9]+) ]]; then
+    f=${BASH_REMATCH[1]} p=${BASH_REMATCH[2]} s=${BASH_REMATCH[3]}
+    f=$((f + s)) # a skipped test has shown nothing
+    ((status && !f)) && f=1
+    count "$p" "$f"
+    ran=$((ran + p + f))
+    if ((f)); then
+      cat "$log"
+      printf '   %s%s (%s): %s passed, %s failed%s\n' "$red" "$1" "$2" "$p" "$f" "$plain"
+    else
+      ok "$1 ($2): $p"
+    fi
+  elif ! grep -q 'No test matches' "$log"; then
+    cat "$log"
+    count 0 1
+    ran=$((ran + 1))
+  fi
+}
 if [[ -n $fast ]]; then
   # most of these wait for time to pass: three at once take little longer than one
   for project in tests/*/*.Tests.csproj; do
@@ -96,33 +121,19 @@ for project in tests/*/*.Tests.csproj; do
   ran=0
   for pass in "${passes[@]}"; do
     [[ -n $fast ]] || run_tests "$project" "$pass" "$results/$name"
-    mv "$results/$name.log" "$log"
-    status=$(<"$results/$name.status")
-    # "Passed!  - Failed:     0, Passed:    42, Skipped:     0, Total:    42, ..."
-    line=$(grep -E '^(Passed|Failed|Skipped)! ' "$log" | tail -1 || true)
-    if [[ $line =~ Failed:\ +([0-9]+),\ Passed:\ +([0-9]+),\ Skipped:\ +([0-9]+) ]]; then
-      f=${BASH_REMATCH[1]} p=${BASH_REMATCH[2]} s=${BASH_REMATCH[3]}
-      f=$((f + s)) # a skipped test has shown nothing
-      ((status && !f)) && f=1
-      count "$p" "$f"
-      ran=$((ran + p + f))
-      if ((f)); then
-        cat "$log"
-        printf '   %s%s (%s): %s passed, %s failed%s\n' "$red" "$name" "$pass" "$p" "$f" "$plain"
-      else
-        ok "$name ($pass): $p"
-      fi
-    elif ! grep -q 'No test matches' "$log"; then
-      cat "$log"
-      count 0 1
-      ran=$((ran + 1))
-    fi
+    tally "$name" "$pass"
   done
   if ((ran == 0)) && [[ -z $fast ]]; then
     note "$name: not one test was found"
     count 0 1
   fi
 done
+
+step "ChaCha20-Poly1305 where there is no AVX-512, and half the registers"
+ran=0
+DOTNET_EnableAVX512=0 run_tests tests/Engine/Engine.Tests.csproj "FullyQualifiedName~Crypto" "$results/Engine"
+tally Engine "Crypto"
+((ran)) || count 0 1
 
 if [[ -z $fast ]]; then
   step "Fuzzing, for a moment"

@@ -17,7 +17,7 @@ public class AllowedIpsLookup
     private readonly byte[] _ipv4 = new byte[IpPacket.IPv4HeaderLength], _ipv6 = new byte[IpPacket.IPv6HeaderLength];
     private ulong _packets;
 
-    /// <summary>How many addresses there is traffic for, each in another prefix and chosen at random for every packet: a few, or all that a node might speak to.</summary>
+    /// <summary>How many addresses there is traffic for, chosen at random for every packet: a few, or one in every prefix.</summary>
     [Params(64, Prefixes)]
     public int Flows { get; set; }
 
@@ -28,10 +28,13 @@ public class AllowedIpsLookup
         for (var flow = 0; flow < Prefixes; flow++)
         {
             var length = 24 + (int)(Mixed((ulong)flow) % 9);
-            _table.Insert(Prefix.Create(IPv4Address(flow) & (uint.MaxValue << (32 - length)), length, isIPv6: false), "somebody");
+            _table.Insert(Prefix.Create(IPv4Address(flow), length, isIPv6: false), "somebody");
             length = 48 + (int)(Mixed((ulong)flow) % 81);
-            _table.Insert(Prefix.Create(IPv6Address(flow) & (UInt128.MaxValue << (128 - length)), length, isIPv6: true), "somebody");
+            _table.Insert(Prefix.Create(IPv6Address(flow), length, isIPv6: true), "somebody");
         }
+
+        _table.Insert(Prefix.Create(0, 0, isIPv6: false), "the way out");
+        _table.Insert(Prefix.Create(0, 0, isIPv6: true), "the way out");
 
         _ipv4[0] = 0x45;
         _ipv6[0] = 0x60;
@@ -59,6 +62,34 @@ public class AllowedIpsLookup
         for (var i = 0; i < Packets; i++)
         {
             BinaryPrimitives.WriteUInt128BigEndian(_ipv6.AsSpan(24), IPv6Address(NextFlow()));
+            found += _table.LookupDestination(_ipv6) is null ? 0 : 1;
+        }
+
+        return Checked(found);
+    }
+
+    /// <summary>IPv4, of addresses that only the shortest prefix contains, beside all the others: a node that leads out.</summary>
+    [Benchmark(OperationsPerInvoke = Packets)]
+    public int IPv4Out()
+    {
+        var found = 0;
+        for (var i = 0; i < Packets; i++)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(_ipv4.AsSpan(16), IPv4Address(Prefixes + NextFlow()));
+            found += _table.LookupDestination(_ipv4) is null ? 0 : 1;
+        }
+
+        return Checked(found);
+    }
+
+    /// <summary>The same for IPv6.</summary>
+    [Benchmark(OperationsPerInvoke = Packets)]
+    public int IPv6Out()
+    {
+        var found = 0;
+        for (var i = 0; i < Packets; i++)
+        {
+            BinaryPrimitives.WriteUInt128BigEndian(_ipv6.AsSpan(24), IPv6Address(Prefixes + NextFlow()));
             found += _table.LookupDestination(_ipv6) is null ? 0 : 1;
         }
 

@@ -59,10 +59,10 @@ internal sealed class AllowedIpsMemory<TBits>
     /// <remarks>Slots can refer to 2^23 words: <see cref="AllowedIpsTrie{TBits}.Capacity"/> stays below that.</remarks>
     public AllowedIpsMemory(int words, int prefixes, int owners)
     {
-        Debug.Assert(words + WordsOfChange <= ValueLimit && owners < ValueLimit, "The trie holds no more than its capacity.");
-        _words = new ulong[Math.Min(words + (words / 2) + (2 * WordsOfChange), ValueLimit)];
+        _words = new ulong[words + (words / 2) + (2 * WordsOfChange)];
         _addresses = new TBits[TBits.IsInSlot ? 0 : prefixes + (prefixes / 2) + (words / WordsOfEntry) + 16];
-        _owners = new object?[Math.Min(owners + (owners / 2) + (words / WordsOfEntry) + 16, ValueLimit)];
+        _owners = new object?[owners + (owners / 2) + (words / WordsOfEntry) + 16];
+        Debug.Assert(_words.Length <= ValueLimit && _owners.Length <= ValueLimit, "The trie holds no more than its capacity.");
     }
 
     /// <summary>Words that the root leads to, and its own.</summary>
@@ -82,7 +82,7 @@ internal sealed class AllowedIpsMemory<TBits>
     public int Find(TBits address)
     {
         // All prefixes that contain the address are on the way on which its own bits lead: it is gone without a look at what else is in their addresses,
-        // which is elsewhere in memory. If the last prefix on the way has the address, it is the longest.
+        // which is elsewhere in memory. If the last prefix on the way contains the address, it is the longest that does; if not, then the one before.
         var words = _words;
         var slot = Volatile.Read(ref words[Root]);
         var longest = 0UL;
@@ -107,7 +107,9 @@ internal sealed class AllowedIpsMemory<TBits>
             slot = Volatile.Read(ref words[Slot(node, BitOperations.PopCount(children & (child - 1)))]);
         }
 
-        return Contains(slot, address) ? Value(slot) : FindShorter(address);
+        return Contains(slot, address) ? Value(slot)
+            : Contains(longest, address) ? Value(longest)
+            : FindShorter(address);
     }
 
     /// <summary>An owner by its number; null if it has gone.</summary>
@@ -186,8 +188,6 @@ internal sealed class AllowedIpsMemory<TBits>
             target.Replace(Root, Moved(Read(Root)));
         }
 
-        Debug.Assert(target.LiveWords == LiveWords, "All that is not reached is known to be garbage.");
-
         AllowedIpsItem<TBits> Moved(AllowedIpsItem<TBits> item)
         {
             if (!item.IsNode)
@@ -210,15 +210,26 @@ internal sealed class AllowedIpsMemory<TBits>
     }
 
     /// <summary>Number of nodes that the root leads to, for tests of compression.</summary>
+    /// <exception cref="InvalidOperationException">It leads to other words than <see cref="LiveWords"/> says.</exception>
     internal int CountNodes()
     {
-        return Below(Read(Root));
+        var (nodes, words) = Below(Read(Root));
+        return words + 1 == LiveWords ? nodes : throw new InvalidOperationException($"The root leads to {words} words, and {LiveWords - 1} are said to be in use.");
 
-        int Below(AllowedIpsItem<TBits> item) =>
-            item.IsNode ? 1 + Enumerable.Range(0, SlotCount(item.Value)).Sum(index => Below(Read(Slot(item.Value, index)))) : 0;
+        (int Nodes, int Words) Below(AllowedIpsItem<TBits> item)
+        {
+            if (!item.IsNode)
+            {
+                return (0, 0);
+            }
+
+            var slots = SlotCount(item.Value);
+            var below = Enumerable.Range(0, slots).Select(index => Below(Read(Slot(item.Value, index)))).ToArray();
+            return (1 + below.Sum(node => node.Nodes), HeaderWords + slots + below.Sum(node => node.Words));
+        }
     }
 
-    // The address is not in the last prefix that its bits lead to, but may be in one on the way: so as far as that is right.
+    // The address is in none of the last two prefixes that its bits lead to: so as far as they are right.
     private int FindShorter(TBits address)
     {
         var slot = Volatile.Read(ref _words[Root]);

@@ -2,7 +2,7 @@ namespace WgMesh.Engine.Routing;
 
 /// <summary>
 /// The allowed IPs of one address family: a trie whose nodes tell addresses apart 64 ways, with compressed paths. Every node has at least two
-/// items, so there are fewer nodes than prefixes; a look-up passes at most 6 of them for IPv4 and 22 for IPv6.
+/// items, so there are fewer nodes than prefixes; from the root to a prefix there are at most 6 of them for IPv4 and 22 for IPv6.
 /// </summary>
 /// <remarks>
 /// Readers take no lock (<see cref="AllowedIpsMemory{TBits}"/>). Of each prefix they see what it was at some moment of the look-up. Writers are the

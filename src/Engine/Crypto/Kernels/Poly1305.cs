@@ -60,7 +60,7 @@ internal unsafe struct Poly1305
         (_h0, _h1, _h2) = (h0, h1, h2);
     }
 
-    /// <summary>Encrypts and takes in the ciphertext in one go: neither waits for what the other has stored.</summary>
+    /// <summary>Encrypts and takes in the ciphertext in one go: but for the last bytes neither waits for what the other has stored.</summary>
     /// <param name="input">Plaintext.</param>
     /// <param name="keyStream">As long as the plaintext.</param>
     /// <param name="output">Gets the ciphertext; may be the input.</param>
@@ -90,7 +90,7 @@ internal unsafe struct Poly1305
         }
     }
 
-    // One to fifteen bytes with zeros behind them, in reads that overlap and stay within: all but packets of a few sizes end so.
+    // One to fifteen bytes with zeros behind them, in reads that overlap and stay within. Full packets end so: padding stops at the MTU.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Partial(byte* data, int length, out ulong low, out ulong high)
     {

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.InteropServices;
 
 namespace WgMesh.Engine.Tests.Crypto.Kernels;
 
@@ -26,8 +27,8 @@ internal static class ReferenceAead
         return message;
     }
 
-    /// <summary>Section 2.6: the key of Poly1305 for a key and a nonce of 4 zero bytes and a counter.</summary>
-    public static byte[] OneTimeKey(ReadOnlySpan<byte> key, ulong nonce)
+    /// <summary>Section 2.3: a block for a key and a nonce of 4 zero bytes and a counter, and the words that it is before the state is added that it began with.</summary>
+    public static (uint[] Block, uint[] Rounds) ChaCha20(ReadOnlySpan<byte> key, ulong nonce, uint counter)
     {
         var state = new uint[16];
         (state[0], state[1], state[2], state[3]) = (0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
@@ -36,7 +37,7 @@ internal static class ReferenceAead
             state[4 + i] = BinaryPrimitives.ReadUInt32LittleEndian(key[(4 * i)..]);
         }
 
-        (state[14], state[15]) = ((uint)nonce, (uint)(nonce >> 32));
+        (state[12], state[14], state[15]) = (counter, (uint)nonce, (uint)(nonce >> 32));
         var x = state.ToArray();
         for (var doubleRound = 0; doubleRound < 10; doubleRound++)
         {
@@ -51,14 +52,11 @@ internal static class ReferenceAead
             }
         }
 
-        var output = new byte[32];
-        for (var i = 0; i < 8; i++)
-        {
-            BinaryPrimitives.WriteUInt32LittleEndian(output.AsSpan(4 * i), x[i] + state[i]);
-        }
-
-        return output;
+        return ([.. x.Zip(state, (word, start) => word + start)], x);
     }
+
+    /// <summary>Section 2.6: the key of Poly1305 for a key and a nonce of 4 zero bytes and a counter.</summary>
+    public static byte[] OneTimeKey(ReadOnlySpan<byte> key, ulong nonce) => MemoryMarshal.AsBytes(ChaCha20(key, nonce, 0).Block.AsSpan(0, 8)).ToArray();
 
     public static (BigInteger R, BigInteger S) Halves(ReadOnlySpan<byte> key) =>
         (Number(key[..16]) & ((new BigInteger(0x0ffffffc0ffffffc) << 64) | 0x0ffffffc0fffffff), Number(key[16..32]));
