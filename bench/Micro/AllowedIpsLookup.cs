@@ -6,12 +6,14 @@ namespace WgMesh.Micro;
 
 /// <summary>
 /// Whose a packet is, among 100,000 prefixes of each family: as the data path asks, by the header of a packet that it has just read. The address is computed
-/// and not taken from a list, which would drive the table out of the processor's caches as no traffic does; that takes 2 ns of each figure.
+/// and not taken from a list, which would drive the table out of the processor's caches as no traffic does; that is in each figure.
 /// </summary>
 public class AllowedIpsLookup
 {
     private const int Prefixes = 100_000;
     private const int Packets = 1 << 16;
+    private const int NearlyAll = Packets * 95 / 100; // some addresses outside are in a prefix by chance
+    private const string Somebody = "somebody", WayOut = "the way out";
 
     private readonly AllowedIps<string> _table = new();
     private readonly byte[] _ipv4 = new byte[IpPacket.IPv4HeaderLength], _ipv6 = new byte[IpPacket.IPv6HeaderLength];
@@ -28,13 +30,13 @@ public class AllowedIpsLookup
         for (var flow = 0; flow < Prefixes; flow++)
         {
             var length = 24 + (int)(Mixed((ulong)flow) % 9);
-            _table.Insert(Prefix.Create(IPv4Address(flow), length, isIPv6: false), "somebody");
+            _table.Insert(Prefix.Create(IPv4Address(flow), length, isIPv6: false), Somebody);
             length = 48 + (int)(Mixed((ulong)flow) % 81);
-            _table.Insert(Prefix.Create(IPv6Address(flow), length, isIPv6: true), "somebody");
+            _table.Insert(Prefix.Create(IPv6Address(flow), length, isIPv6: true), Somebody);
         }
 
-        _table.Insert(Prefix.Create(0, 0, isIPv6: false), "the way out");
-        _table.Insert(Prefix.Create(0, 0, isIPv6: true), "the way out");
+        _table.Insert(Prefix.Create(0, 0, isIPv6: false), WayOut);
+        _table.Insert(Prefix.Create(0, 0, isIPv6: true), WayOut);
 
         _ipv4[0] = 0x45;
         _ipv6[0] = 0x60;
@@ -42,42 +44,42 @@ public class AllowedIpsLookup
 
     /// <summary>IPv4.</summary>
     [Benchmark(OperationsPerInvoke = Packets)]
-    public int IPv4() => LookUpIPv4(0);
+    public int IPv4() => LookUpIPv4(0, Somebody, Packets);
 
     /// <summary>IPv6.</summary>
     [Benchmark(OperationsPerInvoke = Packets)]
-    public int IPv6() => LookUpIPv6(0);
+    public int IPv6() => LookUpIPv6(0, Somebody, Packets);
 
     /// <summary>IPv4, of addresses that hardly any prefix contains but the one of all addresses: a node that leads out.</summary>
     [Benchmark(OperationsPerInvoke = Packets)]
-    public int IPv4Out() => LookUpIPv4(Prefixes);
+    public int IPv4Out() => LookUpIPv4(Prefixes, WayOut, NearlyAll);
 
     /// <summary>The same for IPv6.</summary>
     [Benchmark(OperationsPerInvoke = Packets)]
-    public int IPv6Out() => LookUpIPv6(Prefixes);
+    public int IPv6Out() => LookUpIPv6(Prefixes, WayOut, NearlyAll);
 
-    private int LookUpIPv4(int firstFlow)
+    private int LookUpIPv4(int firstFlow, string owner, int least)
     {
         var found = 0;
         for (var i = 0; i < Packets; i++)
         {
             BinaryPrimitives.WriteUInt32BigEndian(_ipv4.AsSpan(16), IPv4Address(firstFlow + NextFlow()));
-            found += _table.LookupDestination(_ipv4) is null ? 0 : 1;
+            found += _table.LookupDestination(_ipv4) == (object)owner ? 1 : 0;
         }
 
-        return Checked(found);
+        return Checked(found, least);
     }
 
-    private int LookUpIPv6(int firstFlow)
+    private int LookUpIPv6(int firstFlow, string owner, int least)
     {
         var found = 0;
         for (var i = 0; i < Packets; i++)
         {
             BinaryPrimitives.WriteUInt128BigEndian(_ipv6.AsSpan(24), IPv6Address(firstFlow + NextFlow()));
-            found += _table.LookupDestination(_ipv6) is null ? 0 : 1;
+            found += _table.LookupDestination(_ipv6) == (object)owner ? 1 : 0;
         }
 
-        return Checked(found);
+        return Checked(found, least);
     }
 
     private int NextFlow() => (int)Math.BigMul(Mixed(_packets++), (ulong)Flows, out _);
@@ -95,5 +97,5 @@ public class AllowedIpsLookup
         return value ^ (value >> 31);
     }
 
-    private static int Checked(int found) => found == Packets ? found : throw new InvalidOperationException("A packet is nobody's.");
+    private static int Checked(int found, int least) => found >= least ? found : throw new InvalidOperationException($"Only {found} packets had their owner.");
 }

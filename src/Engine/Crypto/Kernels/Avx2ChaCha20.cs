@@ -66,7 +66,7 @@ internal static unsafe class Avx2ChaCha20
                 words[(set * PortableChaCha20.StateLength) + (2 * i) + 1] = Word(state, (PortableChaCha20.StateLength / 2) + i);
             }
 
-            words[(set * PortableChaCha20.StateLength) + 9] = Counters(state, set);
+            words[(set * PortableChaCha20.StateLength) + 9] = Counters(state, set); // word 12
         }
 
         TwentyRounds(words, words + (sets * PortableChaCha20.StateLength));

@@ -123,11 +123,21 @@ public sealed unsafe class WipingTests
             var left = Enumerable.Range(0, Secrets.Count).ToList();
             for (var attempt = 0; attempt < 5 && left.Count > 0; attempt++)
             {
-                List<int>? found = null;
-                var thread = new Thread(() => found = Search(work, left));
+                Exception? failure = null;
+                var thread = new Thread(() =>
+                {
+                    try
+                    {
+                        left = Search(work, left);
+                    }
+                    catch (Exception exception)
+                    {
+                        failure = exception;
+                    }
+                });
                 thread.Start();
                 thread.Join();
-                left = found!;
+                Assert.Null(failure);
             }
 
             return [.. left.Select(i => Secrets[i].Name)];
