@@ -73,14 +73,16 @@ trap leave_nothing EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 # What needs the system runs apart from what does not: simulations that fill every core would upset its timing, and processes that it
-# starts would hold on for a moment to ports and files that the others have just closed.
+# starts would hold on for a moment to ports and files that the others have just closed. What needs it runs one after another for the same
+# reason: until it has become the program that it is to be, a process that is started has whatever any test has open.
 passes=("needs!=system")
 [[ -z $fast ]] && passes+=("needs=system")
 # run_tests PROJECT PASS OUTCOME: what it prints comes into OUTCOME.log, and its exit code into OUTCOME.status
 run_tests() {
-  local status=0
+  local status=0 parallel=true
+  [[ $2 == "needs=system" ]] && parallel=false
   dotnet test "$1" -c Release --no-build --nologo --filter "$2" --blame-hang-timeout 15m --blame-hang-dump-type none \
-    --results-directory "$results" >"$3.log" 2>&1 || status=$?
+    --results-directory "$results" -- "xUnit.ParallelizeTestCollections=$parallel" >"$3.log" 2>&1 || status=$?
   echo "$status" >"$3.status"
 }
 # tally NAME PASS: counts what run_tests has left
