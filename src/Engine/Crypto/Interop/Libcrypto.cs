@@ -20,9 +20,13 @@ internal static unsafe partial class Libcrypto
     /// <summary>EVP_PKEY_KEYPAIR of openssl/evp.h: the private and the public half are given.</summary>
     public const int KeyPair = 0x87;
 
+    // OPENSSL_INIT_NO_ATEXIT of openssl/crypto.h. Whoever uses the library first decides, and .NET, which decides the same, may come second: at exit the
+    // algorithms would be taken from under threads that still compute, which ends the process with SIGSEGV.
+    private const ulong NoCleanupAtExit = 0x80000;
+
     // Fetching walks the providers' tables, so it is done once. Lazy rather than static fields: a failure then arrives as it is
     // thrown, not wrapped into a TypeInitializationException.
-    private static readonly Lazy<bool> Loaded = new(() => Load(Name));
+    private static readonly Lazy<bool> Loaded = new(() => Load(Name) && OPENSSL_init_crypto(NoCleanupAtExit, 0) == 1);
     private static readonly Lazy<nint> Blake2sDigestFetched = new(() => Fetch("BLAKE2S-256", (name) => EVP_MD_fetch(0, name, null)));
     private static readonly Lazy<nint> Blake2sMacFetched = new(() => Fetch("BLAKE2SMAC", (name) => EVP_MAC_fetch(0, name, null)));
     private static readonly Lazy<nint> ChaChaFetched = new(() => Fetch("ChaCha20-Poly1305", (name) => EVP_CIPHER_fetch(0, name, null)));
@@ -67,6 +71,9 @@ internal static unsafe partial class Libcrypto
 
         return handle;
     }
+
+    [LibraryImport(Name)]
+    private static partial int OPENSSL_init_crypto(ulong options, nint settings);
 
     [LibraryImport(Name)]
     public static partial void ERR_clear_error();
