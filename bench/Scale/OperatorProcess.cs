@@ -1,4 +1,3 @@
-using System.Globalization;
 using WgMesh.Tests.Shared;
 
 namespace WgMesh.Scale;
@@ -34,21 +33,12 @@ internal sealed class OperatorProcess
     /// <summary>Resident memory now and at most, MiB.</summary>
     public (double Now, double Peak) Memory()
     {
-        var status = File.ReadAllLines($"/proc/{_id}/status");
-        return (Field("VmRSS:"), Field("VmHWM:"));
-
-        double Field(string name) => double.Parse(
-            status.First(line => line.StartsWith(name, StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
+        var (now, peak) = ProcessStatus.Memory(_id);
+        return (now / 1048576.0, peak / 1048576.0);
     }
 
-    /// <summary>CPU time so far.</summary>
-    public TimeSpan Cpu()
-    {
-        // behind the program's name in brackets; fields 14 and 15, in hundredths of a second (proc(5))
-        var stat = File.ReadAllText($"/proc/{_id}/stat");
-        var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return TimeSpan.FromMilliseconds(10 * (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)));
-    }
+    /// <inheritdoc cref="ProcessStatus.Cpu"/>
+    public TimeSpan Cpu() => ProcessStatus.Cpu(_id);
 
     public async Task KillAsync()
     {
