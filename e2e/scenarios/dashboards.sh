@@ -60,7 +60,7 @@ for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; d
 step "A Prometheus that scrapes all of them, with the rules as they are but for their patience"
 sed 's/^    for: .*/    for: 2s/' "$rules" >"$MESH/rules.yaml"
 cat >"$MESH/prometheus.yml" <<Y
-global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}
 rule_files: [rules.yaml]
 scrape_configs:
 - job_name: wgmesh-operator
@@ -128,10 +128,9 @@ N
 for i in 1 2; do wait_for 120 "WgMeshLinkDown fires on node$i" fires_on WgMeshLinkDown "node$i"; done
 fires_on WgMeshLinkDown node3 >/dev/null && fail "it fires on node3, too, whose links are up"
 firing WgMeshLinkDown | jq -r '.annotations | "\(.summary): \(.description)"' | sed 's/^/   /'
-for i in 1 2; do
-  firing WgMeshLinkDown | jq -r --arg i "node$i" 'select(.labels.instance == $i).annotations.description' | grep -q "node$((3 - i))" || fail "it does not say which link of node$i"
-done
-ok "each says which"
+# a scrape that comes too late takes an alert back for a moment
+names_link() { firing WgMeshLinkDown | jq -r --arg i "node$1" 'select(.labels.instance == $i).annotations.description' | grep "node$((3 - $1))"; }
+for i in 1 2; do wait_for 60 "it says which link of node$i" names_link "$i"; done
 
 step "Every query of every panel answers"
 # dashboard, panel, query, how it is asked, and the expression as Grafana would send it when node1 is picked, and else all
@@ -173,9 +172,8 @@ jq -e '[.data.groups[].rules[]] | length > 0 and all(.health == "ok" and (.lastE
   fail "$(jq -c '.data.groups[].rules[] | select(.health != "ok") | [.name, .lastError]' "$MESH/rules.json")"
 ok "$(jq '[.data.groups[].rules[]] | length' "$MESH/rules.json") rules, no error"
 for metric in $(jq -r '.data.groups[].rules[].query' "$MESH/rules.json" | grep -oE '\bwgmesh_[a-z0-9_]+' | sort -u); do
-  holds "$metric" >/dev/null || fail "an alert asks for $metric, and there is none"
+  wait_for 60 "there is $metric" holds "$metric"
 done
-ok "every metric that they ask for"
 
 step "The link is whole again"
 in_ns node1 nft delete table inet cut

@@ -172,8 +172,9 @@ wait_for 60 "all nodes have what was applied meanwhile" everywhere 10.99.9.0/24
 wait_for 60 "the status says so" programmed late
 mesh_kill ping INT
 read -r sent received < <(sed -nE 's/^([0-9]+) packets transmitted, ([0-9]+) received.*/\1 \2/p' "$MESH/log/ping.log")
-((received >= sent - 1)) || fail "$((sent - received)) of $sent pings were lost" # the last one's answer may be on its way
-ok "$sent pings between pods meanwhile, none lost"
+# the last answers may be on their way; a session that has to be made anew would cost 50
+((received >= sent - 10)) || fail "$((sent - received)) of $sent pings were lost"
+ok "$received of $sent pings between pods were answered meanwhile"
 for i in 1 2 3; do wait_for 60 "WireGuardPeer node$i is Ready" ready "node$i"; done
 start_operator "$old"
 wait_for 60 "operator $old is back, and follows" operator_ready "$old"
@@ -196,9 +197,9 @@ wait_for 60 "WireGuardPeer node3 is Ready" ready node3
 after=$(field wgp node3 '{.metadata.uid} {.spec.publicKey}')
 [[ ${before% *} != "${after% *}" && ${before#* } != "${after#* }" ]] || fail "it is the old object or has the old key"
 ok "another object with another key"
+key_replaced() { mesh_wg "node$1" show wgmesh0 peers >"$MESH/peers"; grep -qF "${after#* }" "$MESH/peers" && ! grep -qF "${before#* }" "$MESH/peers"; }
 for i in 1 2; do
-  mesh_wg node$i show wgmesh0 peers | grep -qF "${after#* }" || fail "node$i does not have the new key"
-  if mesh_wg node$i show wgmesh0 peers | grep -qF "${before#* }"; then fail "node$i still has the old key"; fi
+  wait_for 60 "node$i has the new key and not the old one" key_replaced "$i"
   wait_for 60 "pod$i -> pod3" mesh_ping "pod$i" 10.244.3.10
 done
 [[ $(field wgp node1 '{.status.allocatedAddresses}') == "$addresses" ]] || fail "node1 was renumbered"

@@ -23,11 +23,11 @@ mesh_underlay
 mesh_node 1
 mesh_node 2
 # what a node's network is, but for what comes up in its own time
-snapshot() { in_ns "node$1" sh -c 'ip -o addr; ip route show table all; ip -6 route show table all; ip rule; nft list ruleset' | grep -vE 'fe80|ff00::' | sed 's/ *valid_lft.*//'; }
-snapshot 1 >"$MESH/snapshot1"
+snapshot() { in_ns "node$1" sh -c 'ip -o addr; ip route show table all; ip -6 route show table all; ip rule; nft list ruleset' | grep -vE 'fe80|ff00::' | sed 's/ *valid_lft.*//; s/ linkdown//'; }
 mesh_capture
 mesh_start_operator
 wait_for 60 "operator is ready" in_ns net curl -fsS http://127.0.0.1:9585/readyz
+snapshot 1 >"$MESH/snapshot1"
 mesh_start_agent 1
 mesh_start_agent 2
 # before its first configuration an agent knows of nothing to close

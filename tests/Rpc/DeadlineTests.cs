@@ -3,7 +3,7 @@ using WgMesh.Rpc.Client;
 
 namespace WgMesh.Rpc.Tests;
 
-public class DeadlineTests
+public class DeadlineTests : IClassFixture<DeadlineTests.FirstCalls>
 {
     private const string Unary = "/wgmesh.test.Echo/Unary";
 
@@ -132,5 +132,21 @@ public class DeadlineTests
         var (status, trailers) = DeadlineRule.Apply(new Status(code, "d"), new Metadata { { "a", "b" } }, deadline, now);
         Assert.Equal(expected, status.StatusCode);
         Assert.Equal(expected == StatusCode.DeadlineExceeded ? 0 : 1, trailers.Count);
+    }
+
+    /// <summary>What the first calls of a process take, to compile both sides, is not to be taken from the time of these.</summary>
+    public sealed class FirstCalls : IAsyncLifetime
+    {
+        public async Task InitializeAsync()
+        {
+            await using var server = await EchoServer.StartAsync();
+            await server.PostAsync(Unary, Frames.Of(new EchoRequest()));
+            await server.Client().UnaryAsync(new EchoRequest());
+            using var call = server.Client().Duplex();
+            await call.RequestStream.CompleteAsync();
+            await call.ResponseStream.MoveNext();
+        }
+
+        public Task DisposeAsync() => Task.CompletedTask;
     }
 }

@@ -130,7 +130,7 @@ public sealed class RunCommandSystemTests(ITestOutputHelper output) : IAsyncLife
     {
         var (a, _) = await _nodes.ConnectAsync(c => c.Settings.FailurePolicy = Rpc.FailurePolicy.Open);
         await Wait.Until(() => _nodes.PingAToB());
-        Assert.Contains("failure policy of the mesh is Open", a.Output, StringComparison.Ordinal);
+        await Wait.Until(() => a.Output.Contains("failure policy of the mesh is Open", StringComparison.Ordinal));
         Assert.Matches("wgmesh_agent_failure_policy_open\\{[^}]*\\} 1", Metrics(_nodes.A));
 
         a.Kill();

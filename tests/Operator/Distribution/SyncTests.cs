@@ -3,13 +3,14 @@ using Google.Protobuf;
 using Grpc.Core;
 using WgMesh.Crds;
 using WgMesh.Operator.Tests.Planning;
+using WgMesh.Operator.Tests.Telemetry;
 using WgMesh.Rpc;
 using static WgMesh.Operator.Tests.Distribution.FakeAgent;
 using static WgMesh.Operator.Tests.Manifest;
 
 namespace WgMesh.Operator.Tests.Distribution;
 
-[Collection("one operator at a time: meters belong to the process")]
+[Collection(OperatorMetersCollection.Name)]
 public class SyncTests
 {
     [Fact]

@@ -4,6 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Tests.Planning;
+using WgMesh.Operator.Tests.Telemetry;
 using WgMesh.Rpc;
 using static WgMesh.Operator.Tests.Distribution.FakeAgent;
 using static WgMesh.Operator.Tests.Distribution.SyncTests;
@@ -12,7 +13,7 @@ using static WgMesh.Operator.Tests.Manifest;
 namespace WgMesh.Operator.Tests.Distribution;
 
 /// <summary>What tools see: the status, peers' configurations, metrics and health.</summary>
-[Collection("one operator at a time: meters belong to the process")]
+[Collection(OperatorMetersCollection.Name)]
 public class ToolTests
 {
     [Fact]

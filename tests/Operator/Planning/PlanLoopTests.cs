@@ -5,10 +5,12 @@ using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Planning;
 using WgMesh.Operator.State;
 using WgMesh.Operator.Telemetry;
+using WgMesh.Operator.Tests.Telemetry;
 using static WgMesh.Operator.Tests.Planning.Clusters;
 
 namespace WgMesh.Operator.Tests.Planning;
 
+[Collection(OperatorMetersCollection.Name)]
 public class PlanLoopTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);

@@ -3,9 +3,11 @@ using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Reconciling;
 using WgMesh.Operator.Telemetry;
+using WgMesh.Operator.Tests.Telemetry;
 
 namespace WgMesh.Operator.Tests.Reconciling;
 
+[Collection(OperatorMetersCollection.Name)]
 public class ApiWriterTests
 {
     [Fact]

@@ -8,6 +8,7 @@ using WgMesh.Operator.Tests.Planning;
 
 namespace WgMesh.Operator.Tests.Telemetry;
 
+[Collection(OperatorMetersCollection.Name)]
 public class MeshMetricsTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);

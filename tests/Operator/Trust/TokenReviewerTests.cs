@@ -6,10 +6,12 @@ using WgMesh.Kubernetes;
 using WgMesh.Operator.Distribution;
 using WgMesh.Operator.Telemetry;
 using WgMesh.Operator.Tests.Distribution;
+using WgMesh.Operator.Tests.Telemetry;
 using WgMesh.Operator.Trust;
 
 namespace WgMesh.Operator.Tests.Trust;
 
+[Collection(OperatorMetersCollection.Name)]
 public sealed class TokenReviewerTests : IDisposable
 {
     private const string Here = "ipv4:127.0.0.1";
