@@ -26,7 +26,8 @@ internal static unsafe partial class Libcrypto
 
     // Fetching walks the providers' tables, so it is done once. Lazy rather than static fields: a failure then arrives as it is
     // thrown, not wrapped into a TypeInitializationException.
-    private static readonly Lazy<bool> Loaded = new(() => Load(Name) && OPENSSL_init_crypto(NoCleanupAtExit, 0) == 1);
+    private static readonly Lazy<bool> Loaded = new(() =>
+        Load(Name) && OPENSSL_init_crypto(NoCleanupAtExit, 0) == 1 ? true : throw Failure(nameof(OPENSSL_init_crypto)));
     private static readonly Lazy<nint> Blake2sDigestFetched = new(() => Fetch("BLAKE2S-256", (name) => EVP_MD_fetch(0, name, null)));
     private static readonly Lazy<nint> Blake2sMacFetched = new(() => Fetch("BLAKE2SMAC", (name) => EVP_MAC_fetch(0, name, null)));
     private static readonly Lazy<nint> ChaChaFetched = new(() => Fetch("ChaCha20-Poly1305", (name) => EVP_CIPHER_fetch(0, name, null)));
