@@ -23,10 +23,12 @@ mesh_underlay
 mesh_node 1
 mesh_node 2
 # what a node's network is, but for what comes up in its own time
-snapshot() { in_ns "node$1" sh -c 'ip -o addr; ip route show table all; ip -6 route show table all; ip rule; nft list ruleset' | grep -vE 'fe80|ff00::' | sed 's/ *valid_lft.*//; s/ linkdown//'; }
+snapshot() { in_ns "node$1" sh -c 'ip -o addr; ip route show table all; ip -6 route show table all; ip rule; nft list ruleset' | grep -vE 'fe80|ff00::' | sed 's/ *valid_lft.*//'; }
 mesh_capture
 mesh_start_operator
 wait_for 60 "operator is ready" in_ns net curl -fsS http://127.0.0.1:9585/readyz
+links_up() { [[ -z $(in_ns node1 ip route show table all | grep linkdown) ]]; }
+wait_for 60 "node1's links are up" links_up
 snapshot 1 >"$MESH/snapshot1"
 mesh_start_agent 1
 mesh_start_agent 2

@@ -26,8 +26,14 @@ public sealed class DataPathMemoryTests : IDisposable
     {
         _pair.Start();
         _pair.LeftHost.Exec("ping", "-q", "-f", "-c", "500", "-s", "1200", "10.0.0.2");
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        _pair.LeftHost.Exec("ping", "-q", "-f", "-c", $"{Packets}", "-s", "1200", "10.0.0.2");
-        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, Little);
+        // the least of three: what runs tests sends its results now and then, and what a packet costs is in every measurement
+        Assert.InRange(Enumerable.Range(0, 3).Min(_ => Measure()), 0, Little);
+
+        long Measure()
+        {
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+            _pair.LeftHost.Exec("ping", "-q", "-f", "-c", $"{Packets}", "-s", "1200", "10.0.0.2");
+            return GC.GetTotalAllocatedBytes(precise: true) - before;
+        }
     }
 }

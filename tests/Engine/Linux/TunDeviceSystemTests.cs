@@ -213,19 +213,16 @@ public sealed class TunDeviceSystemTests
         var scratch = new UdpSendBatch();
         UdpRun[] runs = [new(0, 100, 100, Datagrams.At("10.9.0.2", 9), 0)];
         var written = 0;
-        Assert.Equal(0, ThreadAllocations.Of(Packets));
+        Assert.Equal(0, ThreadAllocations.Of(Round));
         Assert.True(written > 0);
 
-        void Packets()
+        void Round()
         {
-            for (var i = 0; i < 50; i++)
-            {
-                socket.Send(buffer, runs, scratch, out _);
-                Poll.Wait([queue.Descriptor], Patience);
-                var length = queue.Read(buffer, out _);
-                Slice slice = new(VirtioHeader.Length, length - VirtioHeader.Length);
-                written += queue.Write(VirtioHeader.Read(buffer), buffer, new ReadOnlySpan<Slice>(in slice), out _) > 0 ? 1 : 0;
-            }
+            socket.Send(buffer, runs, scratch, out _);
+            Poll.Wait([queue.Descriptor], Patience);
+            var length = queue.Read(buffer, out _);
+            Slice slice = new(VirtioHeader.Length, length - VirtioHeader.Length);
+            written += queue.Write(VirtioHeader.Read(buffer), buffer, new ReadOnlySpan<Slice>(in slice), out _) > 0 ? 1 : 0;
         }
     }
 

@@ -257,16 +257,8 @@ public sealed class UdpSocketTests : IDisposable
         UdpRun[] runs4 = [Run(_right.IPv4![0], "127.0.0.1"), Run(_right.IPv4![0], "127.0.0.1")];
         UdpRun[] runs6 = [Run(_right.IPv6![0], "::1"), Run(_right.IPv6![0], "::1")];
         var total = 0;
-        Assert.Equal(0, ThreadAllocations.Of(Packets));
+        Assert.Equal(0, ThreadAllocations.Of(Round));
         Assert.True(total > 0);
-
-        void Packets()
-        {
-            for (var i = 0; i < 50; i++)
-            {
-                Round();
-            }
-        }
 
         void Round()
         {
